@@ -61,10 +61,10 @@ class Source(_Record):
 
 
 class RoiMask(_Record):
-    """A pixel value in a mask: one number per channel, -1 = any."""
+    """A pixel value in a mask: one number per channel, -1 = any; an empty `id` leaves the mask to the binding rules."""
 
-    id: str
     value: list[int]
+    id: str = ""
 
 
 class Roi(_Record):
