@@ -1,0 +1,124 @@
+"""What both builds of the kernels refuse, in the same words: the arguments are checked here, once, before any loop."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "as_labels",
+    "as_opacity",
+    "as_pairs",
+    "as_pixels",
+    "as_table",
+    "label_beyond",
+    "legend_arrays",
+    "nearest_arrays",
+    "number_of_labels",
+    "run_arrays",
+]
+
+CELLS = 1 << 24
+"""One cell for every 24-bit colour."""
+
+LABEL_TYPES = (np.uint8, np.uint16, np.uint32)
+VALUE_TYPES = (np.uint8, np.uint16)
+
+
+def as_pixels(pixels: NDArray[Any], name: str = "pixels") -> NDArray[np.uint8]:
+    """Pixels in C order, (H, W, 3) uint8."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"{name}: expected (H, W, 3) uint8, got {_shape(pixels)}")
+    return np.ascontiguousarray(pixels)
+
+
+def as_labels(labels: NDArray[Any], name: str = "labels", *, ndim: int = 2) -> NDArray[Any]:
+    """Label indices in C order, (H, W) of uint8, uint16 or uint32."""
+    if labels.ndim != ndim or labels.dtype not in LABEL_TYPES:
+        raise ValueError(f"{name}: expected {ndim} dimensions of uint8, uint16 or uint32, got {_shape(labels)}")
+    return np.ascontiguousarray(labels)
+
+
+def as_pairs(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Two label maps of one size."""
+    truth, predicted = as_labels(truth, "truth"), as_labels(predicted, "predicted")
+    if truth.shape != predicted.shape:
+        raise ValueError(f"truth is {_shape(truth)}, but predicted is {_shape(predicted)}; compare maps of one size")
+    return truth, predicted
+
+
+def as_table(table: NDArray[Any], *, cells: int | None = None, small: bool = False) -> NDArray[Any]:
+    """A lookup table in C order; `cells` fixes its length, `small` asks for uint8 or uint16."""
+    if table.ndim != 1 or table.dtype.kind not in "bui" or (small and table.dtype not in VALUE_TYPES):
+        kind = "uint8 or uint16" if small else "integers"
+        raise ValueError(f"table: expected one dimension of {kind}, got {_shape(table)}")
+    if cells is not None and len(table) != cells:
+        raise ValueError(f"table: expected {cells} cells, got {len(table)}")
+    return np.ascontiguousarray(table)
+
+
+def legend_arrays(keys: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any]]:
+    """The exact legend: n sorted, unique keys R<<16|G<<8|B and their n values."""
+    if keys.ndim != 1 or keys.dtype != np.uint32:
+        raise ValueError(f"keys: expected (n,) uint32, got {_shape(keys)}")
+    if values.shape != keys.shape or values.dtype not in VALUE_TYPES:
+        raise ValueError(f"values: expected ({len(keys)},) uint8 or uint16, got {_shape(values)}")
+    if len(keys) and (keys[-1] >= CELLS or not (keys[1:] > keys[:-1]).all()):
+        raise ValueError("keys: expected R<<16|G<<8|B below 2**24, sorted and each only once; sort them with np.unique")
+    return np.ascontiguousarray(keys), np.ascontiguousarray(values)
+
+
+def nearest_arrays(
+    colors: NDArray[Any], values: NDArray[Any], tolerance: int
+) -> tuple[NDArray[np.uint8], NDArray[Any], int]:
+    """The legend of a nearest table; the tolerance comes back as 0..255, 255 standing for no limit."""
+    if colors.ndim != 2 or colors.shape[1] != 3 or colors.dtype != np.uint8:
+        raise ValueError(f"colors: expected (n, 3) uint8, got {_shape(colors)}")
+    if values.shape != colors.shape[:1] or values.dtype not in VALUE_TYPES:
+        raise ValueError(f"values: expected ({len(colors)},) uint8 or uint16, got {_shape(values)}")
+    limit = 255 if tolerance < 0 else min(int(tolerance), 255)
+    return np.ascontiguousarray(colors), np.ascontiguousarray(values), limit
+
+
+def as_opacity(colors: NDArray[Any], opacity: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Colours (n, 3) uint8 and their opacity as integers 0..256, rounded half up."""
+    if colors.ndim != 2 or colors.shape[1] != 3 or colors.dtype != np.uint8:
+        raise ValueError(f"colors: expected (n, 3) uint8, got {_shape(colors)}")
+    share = np.asarray(opacity, dtype=np.float64)
+    if share.shape != colors.shape[:1]:
+        raise ValueError(f"opacity: expected ({len(colors)},), one for each colour, got {_shape(share)}")
+    if not ((share >= 0) & (share <= 1)).all():
+        raise ValueError("opacity: expected numbers from 0 to 1")
+    return np.ascontiguousarray(colors), np.floor(share * 256 + 0.5).astype(np.uint16)
+
+
+def number_of_labels(n: int) -> int:
+    """How many labels there are to count."""
+    if n < 0:
+        raise ValueError(f"n: expected 0 or more labels, got {n}")
+    return int(n)
+
+
+def label_beyond(label: int, n: int, name: str = "label") -> IndexError:
+    """The error for an index that the table, legend or count does not reach."""
+    return IndexError(
+        f"{name} {label} is out of range for {n} entries (0..{n - 1})" if n else f"{name} {label}: no entries"
+    )
+
+
+def run_arrays(values: NDArray[Any], lengths: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], int]:
+    """Run values, their lengths as int64, and the sum of the lengths."""
+    if values.ndim != 1 or lengths.shape != values.shape or lengths.dtype.kind not in "ui":
+        raise ValueError(f"runs: expected n values and n integer lengths, got {_shape(values)} and {_shape(lengths)}")
+    if values.dtype.kind not in "bui":
+        raise ValueError(f"runs: expected integers or booleans, got {_shape(values)}")
+    if len(lengths) and int(lengths.min()) < 0:
+        raise ValueError(f"runs: a length cannot be negative, got {int(lengths.min())}")
+    if len(lengths) and int(lengths.max()) > np.iinfo(np.int64).max // len(lengths):
+        raise ValueError(f"runs: lengths up to {int(lengths.max())} do not fit in memory")
+    lengths = np.ascontiguousarray(lengths, dtype=np.int64)
+    return np.ascontiguousarray(values), lengths, int(lengths.sum())
+
+
+def _shape(array: NDArray[Any]) -> str:
+    return f"{array.shape} {array.dtype}"

@@ -1,0 +1,21 @@
+"""The kernels in NumPy: the readable truth that the compiled ones must equal, bit for bit."""
+
+from smalti.kernels.reference.blend import blend
+from smalti.kernels.reference.count import confusion, count, count_boxes, count_colors
+from smalti.kernels.reference.gather import gather_exact, gather_table, lookup, nearest_table
+from smalti.kernels.reference.runs import contour, runs_decode, runs_encode
+
+__all__ = [
+    "blend",
+    "confusion",
+    "contour",
+    "count",
+    "count_boxes",
+    "count_colors",
+    "gather_exact",
+    "gather_table",
+    "lookup",
+    "nearest_table",
+    "runs_decode",
+    "runs_encode",
+]
