@@ -4,7 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class LabelMap:
         settled: how many pixels each step of the policy settled, e.g. {"exact": 9000, "repaired": 120, "void": 3}.
         notes: sentences worth reporting: a wrong content type, a size that differs from the source's, ...
         pts_ms: for a mask video, the presentation time of the picture that was read.
+        mode: the stored mode of the file: "P", "L", "I;16", "RGB", "RGBA", "YCC", ...
+        codec: what stored it: "png", "jpeg", "h264", ...
     """
 
     data: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
@@ -52,6 +54,8 @@ class LabelMap:
     settled: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     pts_ms: float | None = None
+    mode: str = ""
+    codec: str = ""
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -167,7 +171,7 @@ class LabelMap:
             raise DecodeError(f"a map of {self.size_hw} cannot become {size_hw}; both sizes must be at least 1")
         rows = ((np.arange(height) + 0.5) * self.data.shape[0] / height).astype(np.intp)
         columns = ((np.arange(width) + 0.5) * self.data.shape[1] / width).astype(np.intp)
-        return LabelMap(self.data[rows[:, None], columns], self.legend, self.policy, self.settled, self.notes, self.pts_ms)
+        return replace(self, data=self.data[rows[:, None], columns])
 
     def colors(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB: every pixel in the colour of its entry, void black."""

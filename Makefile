@@ -1,0 +1,67 @@
+# Two commands matter: `make demo` and `make test`. Each sets up what it needs, from nothing, in .venv.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SMALTI := $(BIN)/smalti
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: demo test check lint unit test-native test-package test-web soak bench docs web serve system clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The package with its run-time dependencies; the kernels are compiled where there is a C compiler.
+$(VENV)/.installed: pyproject.toml hatch_build.py $(wildcard native/*.c native/*.h) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+# What the tests need on top: exact versions, so that a run tomorrow is the run of today.
+$(VENV)/.tested: $(VENV)/.installed requirements/test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	touch $@
+
+demo: $(VENV)/.installed
+	$(SMALTI) demo smalti-demo
+
+system:
+	sh scripts/system-packages.sh
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.tested
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile -q
+
+# What a person runs while working: everything quick, under a few minutes.
+check: lint
+	$(BIN)/python -m pytest -m "not soak and not e2e and not postgres and not s3" -n 2 --dist loadfile -q
+
+test-native: $(VENV)/.tested
+	PYTHON=$(BIN)/python sh native/fuzz/run.sh
+
+test-package: $(VENV)/.tested
+	sh scripts/test-package.sh $(BIN)/python
+
+test-web: $(VENV)/.tested
+	sh scripts/test-web.sh $(BIN)/python
+
+test: system lint test-native test-web unit test-package
+
+soak: $(VENV)/.tested
+	$(BIN)/python -m pytest -m soak -q -s
+
+bench: $(VENV)/.tested
+	sh scripts/bench.sh
+
+web: $(VENV)/.installed
+	$(BIN)/python hatch_build.py web
+
+serve: $(VENV)/.installed
+	$(SMALTI) demo smalti-demo --serve
+
+clean:
+	rm -rf $(VENV) build dist smalti-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,92 @@
+"""Frame files → handles: one frame, a list of frames, or JSON-lines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from smalti import storage, wire
+from smalti.errors import FrameError
+from smalti.frames import FrameGroup, SingleFrame, handle_of
+
+__all__ = ["read_frame", "read_frames"]
+
+_LINE_ENDINGS = (".jsonl", ".ndjson", ".jsonlines")
+
+
+def read_frame(data: bytes | str | Path, *, base: str | None = None) -> SingleFrame | FrameGroup:
+    """The frame in a JSON text or file.
+
+    Args:
+        data: JSON as bytes or text, or the path or URI of a JSON file with one frame.
+        base: what relative URIs are relative to; default: the folder of the file.
+
+    Returns:
+        A SingleFrame, or a FrameGroup where the frame has several sources.
+
+    Raises:
+        FrameError: not JSON, a wrong type or an id that leads nowhere: with the place and the JSON path.
+        FileNotFoundError, StorageError: the file cannot be read.
+    """
+    raw, where, folder = _text(data)
+    found = _frames_in(raw, where)
+    if isinstance(found, list):
+        if len(found) == 1:
+            return handle_of(wire.from_dict(found[0], where=where), base=base or folder)
+        raise FrameError(f"{where}: holds {len(found)} frames; read them with read_frames")
+    return handle_of(wire.load(raw, where=where), base=base or folder)
+
+
+def read_frames(path: str | Path, *, base: str | None = None) -> Iterator[SingleFrame | FrameGroup]:
+    """The frames in a file, one after another: JSON-lines are streamed; a JSON list or {"frames": [...]} is read whole.
+
+    Raises:
+        FrameError: with file and line (or position) of the first fault.
+    """
+    folder = base or _folder(str(path))
+    if str(path).lower().endswith(_LINE_ENDINGS):
+        with storage.open_uri(str(path)) as file:
+            for record in wire.load_lines(file, where=str(path)):
+                yield handle_of(record, base=folder)
+        return
+    raw, where, _ = _text(Path(path) if isinstance(path, Path) else str(path), is_path=True)
+    found = _frames_in(raw, where)
+    if isinstance(found, list):
+        for position, item in enumerate(found):
+            yield handle_of(wire.from_dict(item, where=f"{where}: frame {position}"), base=folder)
+    else:
+        yield handle_of(wire.load(raw, where=where), base=folder)
+
+
+def _text(data: bytes | str | Path, *, is_path: bool = False) -> tuple[bytes, str, str | None]:
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data), "frame", None
+    text = str(data)
+    if not is_path and isinstance(data, str) and (not text.strip() or any(mark in text for mark in '{"\n')):
+        return text.encode(), "frame", None
+    return storage.fetch(text), text, _folder(text)
+
+
+def _folder(uri: str) -> str | None:
+    head, slash, _ = uri.rpartition("/")
+    return head if slash else "."
+
+
+def _frames_in(raw: bytes, where: str) -> Any:
+    """A list of frame objects where the text holds several, else None: the frame decoder says what is wrong."""
+    start = raw.lstrip()[:1]
+    if start not in (b"[", b"{"):
+        return None
+    if start == b"{" and b'"frames"' not in raw[:4096]:
+        return None
+    try:
+        found = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if isinstance(found, dict):
+        frames = found.get("frames")
+        return frames if isinstance(frames, list) and "sources" not in found else None
+    if isinstance(found, list) and not found:
+        raise FrameError(f"{where}: the list is empty; there is no frame in it")
+    return found
