@@ -34,7 +34,7 @@ def find_orientation(tiff: bytes | memoryview) -> tuple[int, int, str] | None:
                 value_format = order + ("H" if kind == _SHORT else "I")
                 (value,) = struct.unpack_from(value_format, tiff, offset + value_at)
                 return int(value), offset + value_at, value_format
-    except struct.error:
+    except (struct.error, OverflowError):  # offsets beyond the end, or beyond what C can count
         return None
     return None
 

@@ -79,8 +79,7 @@ class PngChunks:
         if not self.interlace:
             return [(self.width, self.height, 0, 0, 1, 1)]
         sized = [
-            ((self.width - x + dx - 1) // dx, (self.height - y + dy - 1) // dy, x, y, dx, dy)
-            for x, y, dx, dy in _ADAM7
+            ((self.width - x + dx - 1) // dx, (self.height - y + dy - 1) // dy, x, y, dx, dy) for x, y, dx, dy in _ADAM7
         ]
         return [one for one in sized if one[0] > 0 and one[1] > 0]
 

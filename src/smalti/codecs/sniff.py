@@ -107,7 +107,9 @@ _ALIASES = {
     "video": "video/*",
 }
 # Types that servers hand out when they know nothing.
-_MEANINGLESS = frozenset({"", "*/*", "application/octet-stream", "binary/octet-stream", "application/x-binary", "unknown"})
+_MEANINGLESS = frozenset(
+    {"", "*/*", "application/octet-stream", "binary/octet-stream", "application/x-binary", "unknown"}
+)
 
 
 def normalise(content_type: str | None) -> str | None:
