@@ -260,7 +260,7 @@ static void survey(Job *job) {
 
 /* One cell under examination: four pixels, the ring around them, and what the candidates cost. */
 typedef struct {
-    int pixels[4], ring[12], cb, cr, outer_cb, outer_cr, outer, count;
+    int pixels[4], ring[13], cb, cr, outer_cb, outer_cr, outer, count;
     uint8_t labels[MAX_CANDIDATES + 1];
     int32_t cost[4][MAX_CANDIDATES + 1];
     int tint_cb[MAX_CANDIDATES + 1], tint_cr[MAX_CANDIDATES + 1];
@@ -268,22 +268,25 @@ typedef struct {
     uint8_t solution[4];
 } Cell;
 
-/* ring:   0  1  2  3      pixels:  0 1
- *         4        5               2 3
+/* ring:   0  1  2  3      pixels:  0 1      Place 12 is always empty. The last row is for cells of one pixel, whose
+ *         4        5               2 3      eight neighbours lie in places 0, 1, 3, 4, 5, 8, 9 and 11.
  *         6        7
- *         8  9 10 11      straight neighbours of pixel k, then its diagonal ones */
-static const uint8_t STRAIGHT[4][2] = {{1, 4}, {2, 5}, {6, 9}, {7, 10}};
-static const uint8_t DIAGONAL[4][3] = {{0, 2, 6}, {1, 3, 7}, {4, 8, 10}, {5, 9, 11}};
+ *         8  9 10 11 */
+static const uint8_t STRAIGHT[5][4] = {{1, 4, 12, 12}, {2, 5, 12, 12}, {6, 9, 12, 12}, {7, 10, 12, 12}, {1, 4, 5, 9}};
+static const uint8_t DIAGONAL[5][4] = {{0, 2, 6, 12}, {1, 3, 7, 12}, {4, 8, 10, 12}, {5, 9, 11, 12}, {0, 3, 8, 11}};
 
 static int32_t luma_cost(const Job *job, int label, int value) {
     return label == job->alien ? ALIEN_COST : job->luma_cost[absolute(value - job->colors[3 * (label - 1)])];
 }
 
-/* What it costs to give pixel k of a 2 by 2 cell this label: its luma, and the neighbours that differ. */
+/* What it costs to give pixel k of the cell this label: its luma, and the neighbours that differ. */
 static int32_t pixel_cost(const Job *job, const Cell *at, int k, int label) {
+    const uint8_t *s = STRAIGHT[job->cell == 2 ? k : 4], *d = DIAGONAL[job->cell == 2 ? k : 4];
     int32_t straight = 0, diagonal = 0;
-    for (int i = 0; i < 2; i++) straight += at->ring[STRAIGHT[k][i]] && at->ring[STRAIGHT[k][i]] != label;
-    for (int i = 0; i < 3; i++) diagonal += at->ring[DIAGONAL[k][i]] && at->ring[DIAGONAL[k][i]] != label;
+    for (int i = 0; i < 4; i++) {
+        straight += at->ring[s[i]] && at->ring[s[i]] != label;
+        diagonal += at->ring[d[i]] && at->ring[d[i]] != label;
+    }
     return luma_cost(job, label, at->pixels[k]) + straight * job->p[SMOOTH] + diagonal * job->p[SMOOTH_DIAGONAL];
 }
 
@@ -357,11 +360,13 @@ static void try_newcomers(const Job *job, Cell *at) {
     }
 }
 
-static void look(const Job *job, Cell *at, ptrdiff_t row, ptrdiff_t col, const uint8_t *near) {
-    int cell = job->cell;
-    const uint8_t *l = job->labels + (row * cell + 2) * job->stride + col * cell + 2, *y = job->y + row * cell * job->width + col * cell;
+/* Read the samples of a cell and the labels around it. */
+static void look(const Job *job, Cell *at, ptrdiff_t row, ptrdiff_t col) {
+    static const uint8_t taps[4] = {1, 2, 9, 10};
+    int cell = job->cell, tap = job->p[VERTICAL_TAP];
     ptrdiff_t s = job->stride, w = job->width;
-    int ring = cell == 2 ? 12 : 8;
+    const uint8_t *l = job->labels + (row * cell + 2) * s + col * cell + 2, *below = l + cell * s;
+    const uint8_t *y = job->y + row * cell * w + col * cell;
     at->cb = job->cb[row * job->cols + col];
     at->cr = job->cr[row * job->cols + col];
     at->outer = at->outer_cb = at->outer_cr = 0;
@@ -369,46 +374,29 @@ static void look(const Job *job, Cell *at, ptrdiff_t row, ptrdiff_t col, const u
     memset(at->solution, 0, sizeof at->solution);
     memset(at->ring, 0, sizeof at->ring);
     at->pixels[0] = y[0];
-    if (cell == 2) {
-        at->pixels[1] = y[1];
-        at->pixels[2] = y[w];
-        at->pixels[3] = y[w + 1];
-        for (int i = 0; i < 4; i++) {
-            at->ring[i] = l[i - 1 - s];
-            at->ring[8 + i] = l[i - 1 + 2 * s];
-        }
-        at->ring[4] = l[-1];
-        at->ring[5] = l[2];
-        at->ring[6] = l[s - 1];
-        at->ring[7] = l[s + 2];
-        static const uint8_t taps[4] = {1, 2, 9, 10};
-        for (int i = 0; i < 4; i++) {
-            int label = at->ring[taps[i]];
-            if (!label || label == job->alien) continue;
-            at->outer += job->p[VERTICAL_TAP];
-            at->outer_cb += job->p[VERTICAL_TAP] * job->colors[3 * (label - 1) + 1];
-            at->outer_cr += job->p[VERTICAL_TAP] * job->colors[3 * (label - 1) + 2];
-        }
-    } else {
-        /* the same places as pixel 0 of a 2 by 2 cell reads, and three more that it shares with pixel 3 */
-        at->ring[1] = l[-s], at->ring[4] = l[-1], at->ring[9] = l[s], at->ring[5] = l[1];
-        at->ring[0] = l[-s - 1], at->ring[3] = l[-s + 1], at->ring[8] = l[s - 1], at->ring[11] = l[s + 1];
+    at->ring[0] = l[-s - 1], at->ring[1] = l[-s], at->ring[3] = l[-s + cell];
+    at->ring[4] = l[-1], at->ring[5] = l[cell];
+    at->ring[8] = below[-1], at->ring[9] = below[0], at->ring[11] = below[cell];
+    if (cell == 1) return;
+    at->pixels[1] = y[1], at->pixels[2] = y[w], at->pixels[3] = y[w + 1];
+    at->ring[2] = l[-s + 1], at->ring[6] = l[s - 1], at->ring[7] = l[s + 2], at->ring[10] = below[1];
+    for (int i = 0; i < 4; i++) {
+        int label = at->ring[taps[i]];
+        if (!label || label == job->alien) continue;
+        at->outer += tap;
+        at->outer_cb += tap * job->colors[3 * (label - 1) + 1];
+        at->outer_cr += tap * job->colors[3 * (label - 1) + 2];
     }
+}
+
+/* Candidates: the anchors around, then whatever the ring holds by now. */
+static void gather(const Job *job, Cell *at, const uint8_t *near) {
     at->count = 0;
-    uint8_t list[MAX_ANCHORS + 12];
-    memcpy(list, near, MAX_ANCHORS);
-    int n = MAX_ANCHORS;
-    for (int i = 0; i < 12; i++) list[n++] = (uint8_t)at->ring[i];
-    (void)ring;
-    for (int i = 0; i < n && at->count < MAX_CANDIDATES; i++) {
-        int old = !list[i];
-        for (int a = 0; a < at->count; a++) old |= at->labels[a] == list[i];
-        if (!old) {
-            at->labels[at->count] = list[i];
-            at->count++;
-        }
+    for (int i = 0; i < MAX_ANCHORS + 12 && at->count < MAX_CANDIDATES; i++) {
+        int label = i < MAX_ANCHORS ? near[i] : at->ring[i - MAX_ANCHORS], old = !label;
+        for (int a = 0; a < at->count; a++) old |= at->labels[a] == label;
+        if (!old) enter(job, at, at->count++, label);
     }
-    for (int a = 0; a < at->count; a++) enter(job, at, a, at->labels[a]);
 }
 
 static void solve(Job *job, size_t i) {
@@ -417,7 +405,8 @@ static void solve(Job *job, size_t i) {
     if (!*dirty) return;
     *dirty = 0;
     Cell at;
-    look(job, &at, row, col, job->near + MAX_ANCHORS * i);
+    look(job, &at, row, col);
+    gather(job, &at, job->near + MAX_ANCHORS * i);
     try_all(job, &at, at.count, 0);
     if (at.energy > job->p[NEW_LABEL]) try_newcomers(job, &at);
     uint8_t *l = job->labels + (row * job->cell + 2) * s + col * job->cell + 2;
