@@ -265,7 +265,8 @@ def _keyed_alpha(chunks: PngChunks, trns: bytes, data: NDArray[Any]) -> NDArray[
     if chunks.color_type == PALETTE:
         table = np.full(256, 255, np.uint8)
         table[: len(trns)] = np.frombuffer(trns, np.uint8)
-        return table[data]
+        opacity: NDArray[np.uint8] = table[data]
+        return opacity
     # Keys have 16 bits whatever the depth; the bits above it mean nothing.
     key = np.frombuffer(trns, ">u2").astype(np.uint16) & np.uint16((1 << chunks.bit_depth) - 1)
     hidden = np.asarray(data == key[0] if data.ndim == 2 else (data == key).all(axis=2))

@@ -35,7 +35,7 @@ def mask_of(counts: Sequence[int], size_hw: tuple[int, int], limits: Limits = DE
     """
     height, width = size_hw
     if height * width == 0:
-        if height < 0 or width < 0 or sum(counts):
+        if height < 0 or width < 0 or any(counts):
             raise DecodeError(f"run lengths for a picture of {height}×{width} pixels; give its size as [height, width]")
         return np.zeros((height, width), np.uint8, order="F")
     limits.check_pixels(width, height, content_type="run lengths")

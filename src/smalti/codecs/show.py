@@ -41,14 +41,16 @@ def _to_8_bits(data: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     # One cell for every possible sample, rounded half up.
     cells = np.arange(np.iinfo(data.dtype).max + 1, dtype=np.uint64)
     table = np.minimum((cells * 255 + white // 2) // white, 255).astype(np.uint8)
-    return table[data]
+    shown: NDArray[np.uint8] = table[data]
+    return shown
 
 
 def _from_palette(indices: NDArray[Any], palette: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     colors = np.zeros((np.iinfo(indices.dtype).max + 1, 3), np.uint8)
     if palette is not None:
         colors[: len(palette)] = palette
-    return colors[indices]
+    shown: NDArray[np.uint8] = colors[indices]
+    return shown
 
 
 def _from_planes(raster: Raster) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """TIFF through Pillow and libtiff: the first page, its samples as stored."""
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +81,5 @@ def _unscaled(raster: Raster) -> Raster:
     """Pillow stretches 2 and 4-bit grey to 0..255; masks need the samples that were stored."""
     if raster.mode != "grey" or raster.bits not in (2, 4) or raster.data is None:
         return raster
-    from dataclasses import replace
-
     step = 255 // ((1 << raster.bits) - 1)
     return replace(raster, data=(raster.data // np.uint8(step)).astype(np.uint8))
