@@ -3,22 +3,8 @@
 `SMALTI_KERNELS=reference` or `native` chooses; `native` fails at import where no compiled module was built.
 """
 
-from smalti.kernels.reference import (
-    blend,
-    confusion,
-    contour,
-    count,
-    count_boxes,
-    count_colors,
-    gather_exact,
-    gather_table,
-    lookup,
-    nearest_table,
-    runs_decode,
-    runs_encode,
-)
-
-IS_NATIVE = False
+import os
+from typing import TYPE_CHECKING
 
 __all__ = [
     "IS_NATIVE",
@@ -35,3 +21,52 @@ __all__ = [
     "runs_decode",
     "runs_encode",
 ]
+
+
+def _choose() -> bool:
+    wanted = os.environ.get("SMALTI_KERNELS", "")
+    if wanted not in ("", "native", "reference"):
+        raise ImportError(f"SMALTI_KERNELS is {wanted!r}, but only 'native' and 'reference' exist")
+    if wanted == "reference":
+        return False
+    try:
+        from smalti.kernels import _native  # noqa: F401
+    except ImportError:
+        if wanted == "native":
+            raise
+        return False
+    return True
+
+
+IS_NATIVE = _choose()
+
+if TYPE_CHECKING or not IS_NATIVE:
+    from smalti.kernels.reference import (
+        blend,
+        confusion,
+        contour,
+        count,
+        count_boxes,
+        count_colors,
+        gather_exact,
+        gather_table,
+        lookup,
+        nearest_table,
+        runs_decode,
+        runs_encode,
+    )
+else:
+    from smalti.kernels.native import (
+        blend,
+        confusion,
+        contour,
+        count,
+        count_boxes,
+        count_colors,
+        gather_exact,
+        gather_table,
+        lookup,
+        nearest_table,
+        runs_decode,
+        runs_encode,
+    )

@@ -31,5 +31,5 @@ def blend(
     if labels.size and int(labels.max()) >= len(colors):
         raise label_beyond(int(labels.max()), len(colors))
     cover = share[labels][..., None].astype(np.uint32)
-    mixed = image * (256 - cover) + colors[labels] * cover + 128
+    mixed: NDArray[np.uint32] = image * (256 - cover) + colors[labels] * cover + 128
     return (mixed >> 8).astype(np.uint8)

@@ -13,7 +13,8 @@ __all__ = ["gather_exact", "gather_table", "lookup", "nearest_table"]
 def pack(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """(..., 3) uint8 → (...) uint32 keys R<<16|G<<8|B."""
     wide = pixels.astype(np.uint32)
-    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    packed: NDArray[np.uint32] = wide[..., 0] << np.uint32(16) | wide[..., 1] << np.uint32(8) | wide[..., 2]
+    return packed
 
 
 def gather_exact(pixels: NDArray[np.uint8], keys: NDArray[np.uint32], values: NDArray[Any]) -> NDArray[Any]:
@@ -32,7 +33,8 @@ def gather_table(pixels: NDArray[np.uint8], table: NDArray[Any]) -> NDArray[Any]
     """(H, W, 3) uint8, (2**24,) table → (H, W) of table.dtype."""
     pixels = as_pixels(pixels)
     table = as_table(table, cells=CELLS, small=True)
-    return table[pack(pixels)]
+    found: NDArray[Any] = table[pack(pixels)]
+    return found
 
 
 def nearest_table(colors: NDArray[np.uint8], values: NDArray[Any], tolerance: int = -1) -> NDArray[Any]:
@@ -69,4 +71,5 @@ def lookup(indices: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
     indices, table = as_labels(indices, "indices"), as_table(table)
     if indices.size and int(indices.max()) >= len(table):
         raise label_beyond(int(indices.max()), len(table), "index")
-    return table[indices]
+    found: NDArray[Any] = table[indices]
+    return found
