@@ -399,7 +399,7 @@ class Catalog:
             raise self._missing(kind, key)
         return row
 
-    def _select(self, kind: type[R], **where: Any) -> list[R]:
+    def _select(self, kind: type[R], /, **where: Any) -> list[R]:
         return self.connect().select(kind, _given(**where))
 
     def _insert(self, row: R) -> R:
@@ -427,9 +427,8 @@ class Catalog:
         try:
             row = self.connect().update(kind, key, values, _expectation(expect_state))
         except Taken as error:
-            raise VersionError(
-                f"{_noun(kind)} {values.get('name', key)!r} is there already; choose another name"
-            ) from error
+            wanted = kind(**(msgspec.structs.asdict(self._get(kind, key)) | values))
+            raise VersionError(f"{_label(wanted)} is there already; choose another name") from error
         if row is None:
             raise self._misfit(kind, key, expect_state)
         return row

@@ -14,9 +14,21 @@ from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin, get_ty
 import msgspec
 
 from smalti.errors import VersionError
-from smalti.store.rows import KINDS, DatasetRow, Row, VersionRow
+from smalti.store.rows import KINDS, DatasetRow, LeaseRow, Row, VersionRow
 
-__all__ = ["Backend", "Field", "InUse", "Orphan", "Taken", "checked", "fields", "from_plain", "to_plain", "unique_name"]
+__all__ = [
+    "Backend",
+    "Field",
+    "InUse",
+    "Orphan",
+    "Taken",
+    "checked",
+    "fields",
+    "from_plain",
+    "micros",
+    "to_plain",
+    "unique_name",
+]
 
 R = TypeVar("R", bound=Row)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +77,7 @@ class Backend(Protocol):
     def delete(self, kind: type[Row], key: str, expect: Mapping[str, Collection[Any]]) -> bool:
         """Remove a row and what belongs to it; whether it was removed. Raises `InUse` for a dataset."""
 
-    def claim(self, row: R, now: datetime) -> R:
+    def claim(self, row: LeaseRow, now: datetime) -> LeaseRow:
         """Put a lease if there is none or its time is over; the lease that stands afterwards."""
 
     def close(self) -> None:

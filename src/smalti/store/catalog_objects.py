@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import obstore
+import obstore.store
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
@@ -62,10 +63,13 @@ _LATEST = 10**16
 """Audit objects are named by `_LATEST` minus microseconds: a listing, which is in order of names, is newest first."""
 
 _CLIENT_OPTIONS = frozenset(
-    "allow_http allow_invalid_certificates connect_timeout default_content_type default_headers http1_only "
-    "http2_keep_alive_interval http2_keep_alive_timeout http2_keep_alive_while_idle http2_only "
-    "pool_idle_timeout pool_max_idle_per_host proxy_url timeout user_agent".split()
+    {
+        *("allow_http", "allow_invalid_certificates", "connect_timeout", "default_content_type", "default_headers"),
+        *("http1_only", "http2_keep_alive_interval", "http2_keep_alive_timeout", "http2_keep_alive_while_idle"),
+        *("http2_only", "pool_idle_timeout", "pool_max_idle_per_host", "proxy_url", "timeout", "user_agent"),
+    }
 )
+"""Options of the HTTP client; obstore wants them apart from those of the service."""
 
 
 class Missing(Exception):
@@ -74,8 +78,8 @@ class Missing(Exception):
 
 def open_objects(store_uri: str, *, create: bool = True, options: Mapping[str, Any] | None = None) -> "ObjectsBackend":
     """The catalog under a prefix such as `s3://bucket/data`; `options` are named as obstore and Lance name them."""
-    given = dict(options or {})
-    client = {name: given.pop(name) for name in list(given) if name in _CLIENT_OPTIONS}
+    given: Any = dict(options or {})
+    client: Any = {name: given.pop(name) for name in list(given) if name in _CLIENT_OPTIONS}
     if isinstance(client.get("allow_http"), str):
         client["allow_http"] = client["allow_http"].lower() in ("true", "1", "yes")
     try:
@@ -360,8 +364,11 @@ class ObjectsBackend:
                 return result  # type: ignore[return-value]
             if document is None and not create:
                 raise Missing
+            before = None if document is None else json.dumps(document)
             document = document or {}
             result = change(document)
+            if before == json.dumps(document):
+                return result
             document["writes"] = [mark, *document.get("writes", ())][:REMEMBERED]
             if self._put(shard, document, mode):
                 return result

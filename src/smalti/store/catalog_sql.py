@@ -45,10 +45,10 @@ def _table(kind: type[Row]) -> sa.Table:
     """The table of a kind of row, one column a field; a test compares it with what the migrations make."""
     spec = KINDS[kind]
     types: dict[str, type[sa.types.TypeEngine[Any]]] = {"int": sa.BigInteger, "float": sa.Double, "time": sa.BigInteger}
-    columns = []
+    columns: list[sa.Column[Any]] = []
     for name, field in fields(kind).items():
         parent = _PARENTS.get(f"{spec.table}.{name}")
-        parts = [sa.ForeignKey(parent, ondelete="CASCADE")] if parent else []
+        parts: list[sa.ForeignKey] = [sa.ForeignKey(parent, ondelete="CASCADE")] if parent else []
         nullable = field.optional and field.form != "json"  # JSON says null as text
         columns.append(
             sa.Column(name, types.get(field.form, sa.Text), *parts, primary_key=name == spec.key, nullable=nullable)
@@ -143,8 +143,8 @@ class SqlBackend:
             query = query.where(order >= to_plain(kind, {spec.order: since}, text=True)[spec.order])
         query = query.order_by(order.desc(), key.desc()) if newest_first else query.order_by(order, key)
         with self._transaction() as connection:
-            found = connection.execute(query.limit(limit)).mappings().all()
-        return [from_plain(kind, row, text=True) for row in found]
+            found = connection.execute(query.limit(limit)).all()
+        return [from_plain(kind, row._asdict(), text=True) for row in found]
 
     def update(
         self, kind: type[R], key: str, changes: Mapping[str, Any], expect: Mapping[str, Collection[Any]]
@@ -186,8 +186,8 @@ class SqlBackend:
 
     def _one(self, connection: sa.Connection, kind: type[R], key: str) -> R | None:
         table = TABLES[kind]
-        found = connection.execute(sa.select(table).where(table.c[KINDS[kind].key] == key)).mappings().first()
-        return None if found is None else from_plain(kind, found, text=True)
+        found = connection.execute(sa.select(table).where(table.c[KINDS[kind].key] == key)).first()
+        return None if found is None else from_plain(kind, found._asdict(), text=True)
 
     @contextmanager
     def _transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:

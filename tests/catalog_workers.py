@@ -1,0 +1,73 @@
+"""What other processes do to a catalog while it is tested. They get a catalog pickled and open it themselves."""
+
+import random
+import sys
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+from smalti.errors import VersionError
+from smalti.store.catalog import Catalog
+from smalti.store.rows import DatasetRow, VersionRow
+
+
+def create_same(catalog: Catalog, names: list[str], barrier: Barrier, results: "Queue[Any]") -> None:
+    """Try to create datasets that others create too; report the names that were ours."""
+    with catalog:
+        catalog.list_datasets()
+        barrier.wait(60)
+        won = []
+        for name in names:
+            try:
+                catalog.create_dataset(DatasetRow(name=name))
+                won.append(name)
+            except VersionError:
+                continue
+        results.put(won)
+
+
+def count_under_lease(
+    catalog: Catalog, version: str, owner: str, times: int, barrier: Barrier, results: "Queue[Any]"
+) -> None:
+    """Add one to a number in the version's metadata, `times` times, each time under the lease; report refusals."""
+    refusals = 0
+    with catalog:
+        catalog.get_version(version)
+        barrier.wait(60)
+        for _ in range(times):
+            while True:
+                try:
+                    lease = catalog.acquire_lease(version, owner, 600)
+                    break
+                except VersionError:
+                    refusals += 1
+            count = catalog.get_version(version).meta["count"]
+            catalog.update_version(version, meta={"count": count + 1})
+            catalog.release_lease(lease)
+        results.put(refusals)
+
+
+def open_and_add(catalog: Catalog, name: str, barrier: Barrier, results: "Queue[Any]") -> None:
+    """Open a catalog that others open at the same moment, which nobody has made yet."""
+    barrier.wait(60)
+    with catalog:
+        catalog.create_dataset(DatasetRow(name=name))
+        results.put(name)
+
+
+def write_until_killed(folder: str, dataset: str) -> None:
+    """Write versions and change them, and say so after each; whoever reads the words kills us at some point."""
+    from smalti.store.catalog import open_catalog
+
+    catalog = open_catalog(folder)
+    while True:
+        name = f"v{random.getrandbits(64):x}"
+        row = catalog.create_version(VersionRow(dataset=dataset, name=name))
+        print("created", row.uuid, flush=True)
+        catalog.update_version(row.uuid, expect_state="draft", state="publishing")
+        catalog.update_version(row.uuid, expect_state="publishing", state="published", head_version=7)
+        print("published", row.uuid, flush=True)
+
+
+if __name__ == "__main__":
+    write_until_killed(*sys.argv[1:])
