@@ -6,8 +6,11 @@
 import os
 from typing import TYPE_CHECKING
 
+from smalti.kernels.reference.repair import RepairParameters
+
 __all__ = [
     "IS_NATIVE",
+    "RepairParameters",
     "blend",
     "confusion",
     "contour",
@@ -18,6 +21,7 @@ __all__ = [
     "gather_table",
     "lookup",
     "nearest_table",
+    "repair",
     "runs_decode",
     "runs_encode",
 ]
@@ -52,6 +56,7 @@ if TYPE_CHECKING or not IS_NATIVE:
         gather_table,
         lookup,
         nearest_table,
+        repair,
         runs_decode,
         runs_encode,
     )
@@ -67,6 +72,7 @@ else:
         gather_table,
         lookup,
         nearest_table,
+        repair,
         runs_decode,
         runs_encode,
     )

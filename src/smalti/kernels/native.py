@@ -19,6 +19,7 @@ from smalti.kernels.checks import (
     number_of_labels,
     run_arrays,
 )
+from smalti.kernels.reference.repair import RepairParameters, prepare_repair
 
 __all__ = [
     "blend",
@@ -31,6 +32,7 @@ __all__ = [
     "gather_table",
     "lookup",
     "nearest_table",
+    "repair",
     "runs_decode",
     "runs_encode",
 ]
@@ -190,3 +192,31 @@ def contour(labels: NDArray[Any]) -> NDArray[np.bool_]:
     if labels.size:
         _native.contour(np.ascontiguousarray(labels), labels.shape[1], edge)
     return edge
+
+
+def repair(
+    y: NDArray[np.uint8],
+    cb: NDArray[np.uint8],
+    cr: NDArray[np.uint8],
+    colors: NDArray[np.uint8],
+    parameters: RepairParameters | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Label every pixel of a lossy mask; what it does stands in kernels/reference/repair.py.
+
+    Args:
+        y: (H, W) uint8 luma.
+        cb: uint8, (H, W) or ((H + 1) // 2, (W + 1) // 2).
+        cr: the same shape as cb.
+        colors: (n, 3) uint8, the legend in the planes' own colour space; at most 254.
+        parameters: see RepairParameters.
+
+    Returns:
+        (H, W) uint8, 1 + position in colors or 0; and (4,) int64 pixels: exact, near, repaired, void.
+    """
+    height, width = y.shape
+    y, cb, cr, colors, cell = prepare_repair(y, cb, cr, colors)
+    positions, counts = np.zeros(y.shape, np.uint8), np.zeros(4, np.int64)
+    if positions.size:
+        numbers = (parameters or RepairParameters()).as_array()
+        _native.repair(y, cb, cr, cb.shape[1], cell, colors, numbers, positions, counts)
+    return np.ascontiguousarray(positions[:height, :width]), counts

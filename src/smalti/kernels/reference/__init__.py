@@ -3,9 +3,11 @@
 from smalti.kernels.reference.blend import blend
 from smalti.kernels.reference.count import confusion, count, count_boxes, count_colors
 from smalti.kernels.reference.gather import gather_exact, gather_table, lookup, nearest_table
+from smalti.kernels.reference.repair import RepairParameters, repair
 from smalti.kernels.reference.runs import contour, runs_decode, runs_encode
 
 __all__ = [
+    "RepairParameters",
     "blend",
     "confusion",
     "contour",
@@ -16,6 +18,7 @@ __all__ = [
     "gather_table",
     "lookup",
     "nearest_table",
+    "repair",
     "runs_decode",
     "runs_encode",
 ]
