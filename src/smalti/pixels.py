@@ -23,7 +23,7 @@ from smalti.records import Mask, Source
 if TYPE_CHECKING:
     from smalti.codecs.clip import Clip
 
-__all__ = ["MAX_OPEN_CLIPS", "alpha", "close_clips", "image", "join", "label_map", "local_path", "mask_raster", "open_clip"]
+__all__ = ["MAX_OPEN_CLIPS", "alpha", "close_clips", "image", "is_clip", "join", "label_map", "local_path", "mask_raster", "open_clip", "source_raster"]
 
 MAX_OPEN_CLIPS = 8
 """How many clips stay open for neighbouring requests; each holds a decoder and its index, never decoded pictures."""
@@ -42,9 +42,14 @@ def join(uri: str, base: str | None) -> str:
 
 def image(source: Source, base: str | None, *, upright: bool = False) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a source; see `SingleFrame.image`."""
-    raster = _raster(join(source.uri, base), source.content_type, source.timestamp)
+    raster = source_raster(source, base)
     rgb = to_rgb(raster)
     return _turn(rgb, raster) if upright else rgb
+
+
+def source_raster(source: Source, base: str | None) -> Raster:
+    """The stored samples of a source, for a video the picture at its timestamp."""
+    return _raster(join(source.uri, base), source.content_type, source.timestamp)
 
 
 def mask_raster(mask: Mask, base: str | None, *, clamp: bool = False) -> Raster:
@@ -62,7 +67,7 @@ def label_map(plan: MaskPlan, base: str | None, legend: Legend | None, options: 
     scheme = (legend.scheme if legend is not None else plan.scheme) or None
     uri = join(mask.uri, base)
     try:
-        if not _is_clip(uri, mask.content_type) and scheme is None and not strict:
+        if not is_clip(uri, mask.content_type) and scheme is None and not strict:
             data = storage.fetch(uri)
             found = decode_mask(data, chosen, content_type=mask.content_type, at_ms=mask.timestamp, lossy=policy, tolerance=tolerance)
         else:
@@ -112,7 +117,7 @@ def _turn(rgb: NDArray[np.uint8], raster: Raster) -> NDArray[np.uint8]:
 
 
 def _raster(uri: str, content_type: str | None, at_ms: float, *, clamp: bool = False) -> Raster:
-    if not _is_clip(uri, content_type):
+    if not is_clip(uri, content_type):
         data = storage.fetch(uri)
         if not codecs.is_video(content_type, data[:64]):
             try:
@@ -135,7 +140,7 @@ def _raster(uri: str, content_type: str | None, at_ms: float, *, clamp: bool = F
 _VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".ogv")
 
 
-def _is_clip(uri: str, content_type: str | None) -> bool:
+def is_clip(uri: str, content_type: str | None) -> bool:
     """Whether to open the URI as a clip, before any byte of it is read; the magic bytes have the last word."""
     if content_type is not None and codecs.is_video(content_type, b""):
         return True

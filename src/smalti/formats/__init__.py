@@ -1,0 +1,1 @@
+"""Other people's layouts ⇄ frames, one file each."""

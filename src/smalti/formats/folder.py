@@ -1,0 +1,231 @@
+"""Folder of images + folder of masks + legend file, of any shape: the layout that most people have.
+
+Images and masks are paired by file stem, after the endings that tools append (`_L`, `_mask`, `_gtFine_labelIds`,
+`_leftImg8bit`, `.out`, …) are taken off. Nothing is copied.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from smalti.annotations import MaskAnnotation
+from smalti.errors import FrameError
+from smalti.frames import SingleFrame
+from smalti.ids import encoding_kind
+from smalti.legend import Legend
+
+__all__ = ["Folder", "Unpaired", "find_legend", "read_folder"]
+
+MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt", "gtfine", "ground_truth", "groundtruth", "segmentation")
+MASK_FOLDERS += ("segmentationclass", "segmentationclassaug", "seg", "segs", "semantic", "labelids", "targets", "annotation")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "frames", "frame", "jpegimages", "leftimg8bit", "rgb", "photos", "pictures", "inputs")
+LEGEND_FILES = ("legend.json", "label_colors.txt", "class_dict.csv", "labelmap.txt", "legend.csv", "legend.txt", "classes.json")
+LEGEND_FILES += ("labels.json", "label_map.json", "dataset_meta.json", "classes.csv", "classes.txt", "labels.txt", "class_names.txt")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+CLIPS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+_ENDINGS = re.compile(
+    r"(_gtFine_(labelIds|instanceIds|color|labelTrainIds)|_leftImg8bit|_segmentation|_semantic|_instance|_labelIds|_labels?"
+    r"|_masks?|_seg|_L|_gt|_color|\.out|_train_id|_id|_rgb|_image|_img)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaired:
+    """A file without its partner."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What a folder turned out to be.
+
+    Attributes:
+        pairs: (image or None, mask) in order of stems.
+        legend: what the values mean, or None; `legend_path` is where it was read.
+        encoding: how the masks store values (see `smalti.records.ENCODINGS`), None = by their colours.
+        why: sentences that say what was recognised and how.
+    """
+
+    pairs: tuple[tuple[Path | None, Path], ...]
+    legend: Legend | None
+    legend_path: Path | None
+    encoding: str | None
+    why: tuple[str, ...]
+
+    @property
+    def frames(self) -> Iterator[SingleFrame]:
+        """One frame per mask, without ROIs: the legend explains the values (see `annotated`)."""
+        for image, mask in self.pairs:
+            frame = SingleFrame(str(image) if image else "", id=mask.stem, masks_source={"seg": str(mask)}, context_id=str(mask.parent))
+            frame.source_record.masks[0].encoding = self.encoding
+            yield frame
+
+    def annotated(self) -> Iterator[SingleFrame]:
+        """One frame per mask, with a ROI per legend entry: frames that explain themselves."""
+        for frame in self.frames:
+            for entry in self.legend.entries if self.legend is not None else ():
+                value = entry.color if entry.color is not None and self.encoding in (None, "rgb") else None
+                if value is None and entry.code is not None and entry.code >= 0:
+                    value = (entry.code,)  # type: ignore[assignment]
+                if value is not None:
+                    frame.annotations.append(MaskAnnotation(value, mask_id="seg", labels=list(entry.labels)))
+            yield frame
+
+
+def read_folder(
+    root: Path,
+    *,
+    images: str | Path | None = None,
+    masks: str | Path | None = None,
+    legend: str | Path | Legend | None = None,
+    encoding: str | None = None,
+    unpaired: list[Unpaired] | None = None,
+) -> Folder:
+    """Recognise a folder of images and masks.
+
+    Args:
+        root: the folder.
+        images, masks: subfolders (or glob patterns) under `root`, or paths; None = by name.
+        legend: a legend file or a Legend; None = by name, in `root` and beside the masks.
+        encoding: how the masks store values, e.g. "index" or an id scheme; None = look.
+        unpaired: filled with the files that have no partner.
+
+    Raises:
+        FrameError: no masks were found; the message says what was looked for.
+        LegendError: the legend file cannot be read.
+    """
+    mask_files = _files(root, masks) if masks is not None else _guess(root, MASK_FOLDERS)
+    beside = not mask_files and masks is None and images is None
+    if beside:
+        mask_files = [path for path in _pictures(root) if _ENDINGS.search(path.stem)]
+    if not mask_files:
+        said = f"no pictures match {str(masks)!r}" if masks is not None else f"no subfolder is called {', '.join(MASK_FOLDERS[:6])}, …"
+        raise FrameError(f"{root}: {said}; name the folder (or a pattern) of the masks")
+    taken = set(mask_files)
+    if images is not None:
+        image_files = _files(root, images)
+    elif beside:
+        image_files = [path for path in _pictures(root) if path not in taken]
+    else:
+        image_files = _best_images(root, mask_files)
+    read, path = _legend_of(root, mask_files[0].parent, legend)
+    kind = encoding or _encoding_of(mask_files[0], read)
+    if encoding is not None and read is not None and (meant := encoding_kind(encoding)) and meant[0] == "indices":
+        read = read.as_kind("indices")
+    pairs, loose = _pair(image_files, mask_files)
+    if unpaired is not None:
+        unpaired += loose
+    where = image_files[0].parent if image_files else None
+    why = (
+        f"{len(mask_files)} masks in {mask_files[0].parent}",
+        f"{len(image_files)} images in {where}" if where else "no images",
+        f"legend {path} with {len(read)} entries" if path is not None and read is not None else "no legend file",
+        f"values are read as {kind or 'colors'}",
+        f"{sum(image is not None for image, _ in pairs)} pairs by file stem",
+    )
+    return Folder(tuple(pairs), read, path, kind, why)
+
+
+def find_legend(folder: Path) -> Path | None:
+    """The legend file of a folder by its usual names, or None."""
+    names = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()} if folder.is_dir() else {}
+    for name in LEGEND_FILES:
+        if name in names:
+            return names[name]
+    return next((path for name, path in names.items() if re.search(r"(legend|label_colors|class_dict)\.(csv|txt|json)$", name)), None)
+
+
+def _legend_of(root: Path, mask_folder: Path, given: str | Path | Legend | None) -> tuple[Legend | None, Path | None]:
+    if isinstance(given, Legend):
+        return given, None
+    if given is not None:
+        path = Path(given) if Path(given).exists() else root / given
+        return Legend.read(path, shared="merge"), path
+    found = find_legend(root) or find_legend(mask_folder) or find_legend(mask_folder.parent)
+    return (Legend.read(found, shared="merge"), found) if found is not None else (None, None)
+
+
+def _encoding_of(mask: Path, legend: Legend | None) -> str | None:
+    """Grey masks whose legend numbers its entries store indices; everything else is looked at when it is decoded."""
+    if legend is None or not legend.has_codes():
+        return None
+    with mask.open("rb") as file:
+        head = file.read(26)
+    is_grey_png = head[:8] == b"\x89PNG\r\n\x1a\n" and head[25] in (0, 4)
+    return "index" if is_grey_png or legend.kind == "indices" else None
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES + CLIPS and path.is_file())
+
+
+def _files(root: Path, named: str | Path) -> list[Path]:
+    for candidate in (root / named, Path(named)):
+        if candidate.is_dir():
+            return _pictures(candidate) or sorted(p for p in candidate.rglob("*") if p.suffix.lower() in PICTURES + CLIPS)
+        if candidate.is_file():
+            return [candidate]
+    return sorted(p for p in root.glob(str(named)) if p.suffix.lower() in PICTURES + CLIPS) if not Path(named).is_absolute() else []
+
+
+def _subfolders(root: Path) -> list[Path]:
+    return [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not path.name.startswith("."))]
+
+
+def _guess(root: Path, names: tuple[str, ...]) -> list[Path]:
+    for name in names:
+        found = [p for folder in _subfolders(root) if folder.name.lower() == name for p in _files(folder, ".")]
+        if found:
+            return sorted(set(found))
+    for folder in _subfolders(root)[1:]:
+        if re.search(r"(mask|label|(^|_)gt|annot)", folder.name.lower()) and (found := _pictures(folder)):
+            return found
+    return []
+
+
+def _best_images(root: Path, masks: list[Path]) -> list[Path]:
+    """The folder of pictures with the most partners: named like images first, others if none is."""
+    taken = {path.parent for path in masks}
+    folders = [f for f in _subfolders(root) if f not in taken]
+    named = [f for f in folders if f.name.lower() in IMAGE_FOLDERS or f.name.lower().startswith(("image", "frame", "img"))]
+    wanted = {_stem(path) for path in masks}
+    best: list[Path] = []
+    score = 0
+    for folder in [*named, *(f for f in folders if f not in named)]:
+        found = _pictures(folder)
+        partners = len({_stem(path) for path in found} & wanted)
+        if partners > score:
+            best, score = found, partners
+    return best
+
+
+def _stem(path: Path) -> str:
+    stem = path.stem
+    while (short := _ENDINGS.sub("", stem)) != stem and short:
+        stem = short
+    return stem
+
+
+def _pair(images: Iterable[Path], masks: Iterable[Path]) -> tuple[list[tuple[Path | None, Path]], list[Unpaired]]:
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for image in images:
+        by_stem[_stem(image)].append(image)
+    pairs: list[tuple[Path | None, Path]] = []
+    loose: list[Unpaired] = []
+    met: set[str] = set()
+    for mask in masks:
+        stem = _stem(mask)
+        partners = by_stem.get(stem, [])
+        met.add(stem)
+        if not partners and by_stem:
+            loose.append(Unpaired(mask, f"mask {mask.name} has no image with the stem {stem!r}"))
+        pairs.append((partners[0] if partners else None, mask))
+    for stem, partners in by_stem.items():
+        if stem not in met:
+            loose += [Unpaired(image, f"image {image.name} has no mask with the stem {stem!r}") for image in partners]
+    return pairs, loose
