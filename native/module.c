@@ -178,16 +178,19 @@ static PyObject *py_contour(PyObject *self, PyObject *args) {
 static PyObject *py_repair(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer b[7];
-    Py_ssize_t cols;
+    Py_ssize_t width;
     int cell;
-    if (!PyArg_ParseTuple(args, "y*y*y*niy*y*w*w*", &b[0], &b[1], &b[2], &cols, &cell, &b[3], &b[4], &b[5], &b[6]))
+    if (!PyArg_ParseTuple(args, "y*y*y*niy*y*w*w*", &b[0], &b[1], &b[2], &width, &cell, &b[3], &b[4], &b[5], &b[6]))
         return NULL;
     size_t cells = (size_t)b[1].len, colors = (size_t)b[3].len / 3;
-    RUN((cell == 1 || cell == 2) && cols > 0 && cells % (size_t)cols == 0 && (size_t)b[2].len == cells &&
-            (size_t)b[0].len == cells * (size_t)(cell * cell) && (size_t)b[3].len == 3 * colors && colors < 256 &&
-            b[4].len == SMALTI_REPAIR_PARAMETERS * 4 && b[5].len == b[0].len && b[6].len == SMALTI_REPAIR_COUNTS * 8,
-        smalti_repair(b[0].buf, b[1].buf, b[2].buf, (Py_ssize_t)cells / cols, cols, cell, b[3].buf, (int)colors,
-                      b[4].buf, b[5].buf, b[6].buf));
+    Py_ssize_t height = width > 0 ? b[5].len / width : 0;
+    int fits = (cell == 1 || cell == 2) && width > 0 && height * width == b[5].len &&
+               (size_t)((height + cell - 1) / cell) * (size_t)((width + cell - 1) / cell) == cells;
+    RUN(fits && (size_t)b[2].len == cells && (size_t)b[0].len == cells * (size_t)(cell * cell) &&
+            (size_t)b[3].len == 3 * colors && colors < 256 && b[4].len == SMALTI_REPAIR_PARAMETERS * 4 &&
+            b[6].len == SMALTI_REPAIR_COUNTS * 8,
+        smalti_repair(b[0].buf, b[1].buf, b[2].buf, height, width, cell, b[3].buf, (int)colors, b[4].buf, b[5].buf,
+                      b[6].buf));
 }
 
 static PyMethodDef methods[] = {
@@ -207,7 +210,7 @@ static PyMethodDef methods[] = {
 #ifdef SMALTI_PNG_METHODS
     SMALTI_PNG_METHODS,
 #endif
-    {"repair", py_repair, METH_VARARGS, "y, cb, cr, cols, cell, colors, parameters, positions, counts"},
+    {"repair", py_repair, METH_VARARGS, "y, cb, cr, width, cell, colors, parameters, positions, counts"},
     {NULL, NULL, 0, NULL},
 };
 

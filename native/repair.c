@@ -28,6 +28,7 @@ enum { ALIEN_COST = 48, NO_ENERGY = INT32_MAX };
 
 typedef struct {
     ptrdiff_t rows, cols, width, stride, cstride, astride;
+    ptrdiff_t shown_height, shown_width; /* less than the padded size where that is odd */
     int cell, n, alien;
     const uint8_t *y, *cb, *cr, *colors;
     const int32_t *p;
@@ -175,11 +176,13 @@ static void guess(Job *job) {
     }
 }
 
+/* How many pixels of a cell lie inside the picture, along one axis. */
+static int shown(int cell, ptrdiff_t at, ptrdiff_t size) { return size - at * cell < cell ? 1 : cell; }
+
 /* A guess is an anchor when enough of the 3 by 3 cells around agree. Also lists the cells that are left. */
 static int confirm(Job *job, int64_t counts[SMALTI_REPAIR_COUNTS]) {
     ptrdiff_t s = job->cstride;
     size_t total[4] = {0, 0, 0, 0}, cells = (size_t)job->rows * (size_t)job->cols;
-    int pixels = job->cell * job->cell;
     for (ptrdiff_t row = 0; row < job->rows; row++) {
         const uint8_t *t = job->tentative + (row + 1) * s + 1;
         uint8_t *a = job->anchors + (row + MAX_RADIUS) * job->astride + MAX_RADIUS;
@@ -191,11 +194,12 @@ static int confirm(Job *job, int64_t counts[SMALTI_REPAIR_COUNTS]) {
             a[col] = (uint8_t)(same + 1 >= support ? v : 0);
         }
         const uint8_t *exact = job->exact + row * job->cols;
+        int tall = shown(job->cell, row, job->shown_height);
         for (ptrdiff_t col = 0; col < job->cols; col++) {
             int v = a[col];
             job->frequency[v]++;
             if (!v) total[(row & 1) * 2 + (col & 1)]++;
-            else if (v != job->alien) counts[exact[col] ? 0 : 1] += pixels;
+            else if (v != job->alien) counts[exact[col] ? 0 : 1] += tall * shown(job->cell, col, job->shown_width);
         }
     }
     job->phase_start[0] = 0;
@@ -425,29 +429,29 @@ static void solve(Job *job, size_t i) {
 
 static void finish(Job *job, uint8_t *positions, int64_t counts[SMALTI_REPAIR_COUNTS]) {
     int64_t empty = 0;
-    ptrdiff_t height = job->rows * job->cell;
-    for (ptrdiff_t row = 0; row < height; row++) {
+    for (ptrdiff_t row = 0; row < job->shown_height; row++) {
         const uint8_t *l = job->labels + (row + 2) * job->stride + 2;
-        uint8_t *out = positions + row * job->width;
-        for (ptrdiff_t col = 0; col < job->width; col++) {
+        uint8_t *out = positions + row * job->shown_width;
+        for (ptrdiff_t col = 0; col < job->shown_width; col++) {
             out[col] = (uint8_t)(l[col] == job->alien ? 0 : l[col]);
             empty += !out[col];
         }
     }
     counts[3] = empty;
-    counts[2] = height * job->width - counts[0] - counts[1] - empty;
+    counts[2] = job->shown_height * job->shown_width - counts[0] - counts[1] - empty;
 }
 
-int smalti_repair(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, ptrdiff_t rows, ptrdiff_t cols, int cell,
+int smalti_repair(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, ptrdiff_t height, ptrdiff_t width, int cell,
                   const uint8_t *colors, int n, const int32_t *parameters, uint8_t *positions,
                   int64_t counts[SMALTI_REPAIR_COUNTS]) {
     memset(counts, 0, SMALTI_REPAIR_COUNTS * sizeof *counts);
-    if (rows < 0 || cols < 0 || n < 1 || n > 254 || (cell != 1 && cell != 2)) return -2;
+    if (height < 0 || width < 0 || n < 1 || n > 254 || (cell != 1 && cell != 2)) return -2;
     if (parameters[RADIUS] < 0 || parameters[RADIUS] > MAX_RADIUS || parameters[LUMA_VARIANCE] < 1 ||
         parameters[CHROMA_VARIANCE] < 1 || parameters[TOLERANCE_CHROMA] < 0)
         return -2;
-    if (!rows || !cols) return 0;
-    Job job = {.rows = rows, .cols = cols, .width = cols * cell, .cell = cell, .n = n, .alien = n + 1};
+    if (!height || !width) return 0;
+    ptrdiff_t rows = (height + cell - 1) / cell, cols = (width + cell - 1) / cell;
+    Job job = {.rows = rows, .cols = cols, .width = cols * cell, .shown_height = height, .shown_width = width, .cell = cell, .n = n, .alien = n + 1};
     job.y = y, job.cb = cb, job.cr = cr, job.colors = colors, job.p = parameters;
     int status = -1;
     if (reserve(&job)) {

@@ -11,17 +11,18 @@
 
 enum { SMALTI_REPAIR_PARAMETERS = 16, SMALTI_REPAIR_COUNTS = 4 };
 
-/* y:          rows * cell_h by cols * cell_w luma samples, C order (the caller pads odd pictures by repeating the edge).
- * cb, cr:     rows by cols chroma samples, C order.
+/* height, width: of the picture in pixels.
  * cell:       1 (4:4:4, one pixel a chroma sample) or 2 (4:2:0, two by two pixels a chroma sample).
- * colors:     n by 3 legend colours in the planes' own space (Y, Cb, Cr), 1 <= n <= 255.
- * parameters: SMALTI_REPAIR_PARAMETERS numbers; their order is `Parameters` in the reference.
- * positions:  out, the shape of y: 1 + the position of the legend colour, 0 where nothing explains the pixel.
- * counts:     out, pixels: confident and exact, confident and near, repaired, void.
+ * y:          luma, C order, padded to whole cells where height or width is odd (the caller repeats the edge).
+ * cb, cr:     (height + cell - 1) / cell by (width + cell - 1) / cell chroma samples, C order.
+ * colors:     n by 3 legend colours in the planes' own space (Y, Cb, Cr), 1 <= n <= 254.
+ * parameters: SMALTI_REPAIR_PARAMETERS numbers, in the order of `RepairParameters` in the reference.
+ * positions:  out, height by width: 1 + the position of the legend colour, 0 where nothing explains the pixel.
+ * counts:     out, pixels: settled as exact (within one level), as near, repaired, void. They sum to height * width.
  *
- * Returns 0; -1 when memory runs out; -2 when an argument is outside its range.
+ * Returns 0; -1 when memory runs out; -2 when an argument is outside its range. Needs about 2 bytes a pixel.
  */
-int smalti_repair(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, ptrdiff_t rows, ptrdiff_t cols, int cell,
+int smalti_repair(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, ptrdiff_t height, ptrdiff_t width, int cell,
                   const uint8_t *colors, int n, const int32_t *parameters, uint8_t *positions,
                   int64_t counts[SMALTI_REPAIR_COUNTS]);
 

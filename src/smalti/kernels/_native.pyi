@@ -23,7 +23,7 @@ def repair(
     y: NDArray[Any],
     cb: NDArray[Any],
     cr: NDArray[Any],
-    cols: int,
+    width: int,
     cell: int,
     colors: NDArray[Any],
     parameters: NDArray[Any],

@@ -151,19 +151,20 @@ def repair(
         parameters: see RepairParameters.
 
     Returns:
-        (H, W) uint8, 1 + position in colors or 0; and (4,) int64 pixels (whole cells): settled as exact (within one
-        level), as near, as repaired, and left void.
+        (H, W) uint8, 1 + position in colors or 0; and (4,) int64 pixels: settled as exact (within one level), as near,
+        repaired, and left void. They sum to H * W.
     """
     height, width = y.shape
     job = _Job(*prepare_repair(y, cb, cr, colors), parameters or RepairParameters())
     if not y.size:
         return np.zeros(y.shape, np.uint8), np.zeros(4, np.int64)
-    job.confirm(*job.guess())
+    guessed, exact = job.guess()
+    job.confirm(guessed)
     job.survey()
     for _ in range(job.p.sweeps):
         for phase in range(4):
             job.solve(phase)
-    return job.finish(height, width)
+    return job.finish(exact, height, width)
 
 
 @dataclass(slots=True)
@@ -247,7 +248,7 @@ class _Job:
             alien &= np.maximum(away, np.abs(corners[0] - luma)) > self.p.alien
         return alien
 
-    def confirm(self, guessed: Ints, exact: NDArray[np.bool_]) -> None:
+    def confirm(self, guessed: Ints) -> None:
         """Make anchors of the guesses that their neighbours share, and list the cells that are left."""
         rows, cols = guessed.shape
         around = np.pad(guessed, 1)
@@ -256,13 +257,13 @@ class _Job:
         frequency = np.bincount(self.anchors.ravel(), minlength=self.n + 2)
         rare = np.where(frequency < self.p.rare_below, self.p.rare_label, 0)
         self.newcomer = (self.p.new_label + rare).astype(np.int32)
-        settled = (self.anchors > 0) & (self.anchors != self.alien)
-        area = self.cell * self.cell
-        self.exact, self.near = area * int((settled & exact).sum()), area * int((settled & ~exact).sum())
-        grown = self.anchors.repeat(self.cell, axis=0).repeat(self.cell, axis=1)
-        self.labels[2:-2, 2:-2] = grown
+        self.labels[2:-2, 2:-2] = self.spread(self.anchors)
         row, col = np.nonzero(self.anchors == 0)
         self.row, self.col = row.astype(np.int32), col.astype(np.int32)
+
+    def spread(self, cells: NDArray[Any]) -> NDArray[Any]:
+        """(rows, cols) → a value for every pixel."""
+        return cells.repeat(self.cell, axis=0).repeat(self.cell, axis=1)
 
     def survey(self) -> None:
         """For every unsure cell the labels of the anchors around, the heaviest first, (m, ANCHORS)."""
@@ -404,10 +405,12 @@ class _Job:
             self.try_all(trial, kept[which] + 1, np.full(len(which), self.newcomer[label], np.int32))
             cells.energy[which], cells.solution[which] = trial.energy, trial.solution
 
-    def finish(self, height: int, width: int) -> tuple[Bytes, NDArray[np.int64]]:
+    def finish(self, exact: NDArray[np.bool_], height: int, width: int) -> tuple[Bytes, NDArray[np.int64]]:
         """The positions, cut to size, and the count of pixels by the step that settled them."""
-        positions = np.where(self.labels == self.alien, 0, self.labels)[2:-2, 2:-2].astype(np.uint8)
+        positions = np.where(self.labels == self.alien, 0, self.labels)[2:-2, 2:-2][:height, :width].astype(np.uint8)
+        settled = (self.anchors > 0) & (self.anchors != self.alien)
+        as_exact = int(self.spread(settled & exact)[:height, :width].sum())
+        as_near = int(self.spread(settled & ~exact)[:height, :width].sum())
         void = int((positions == 0).sum())
-        repaired = positions.size - self.exact - self.near - void
-        counts = np.array([self.exact, self.near, repaired, void], np.int64)
-        return np.ascontiguousarray(positions[:height, :width]), counts
+        counts = [as_exact, as_near, positions.size - as_exact - as_near - void, void]
+        return np.ascontiguousarray(positions), np.array(counts, np.int64)
