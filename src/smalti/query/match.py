@@ -127,7 +127,8 @@ class Subject:
 
     def _owner(self, leaf: Leaf, thing: Any) -> Frame | Roi | Source:
         if leaf.scope == "roi":
-            return self.frame.rois[thing]
+            roi: Roi = self.frame.rois[thing]
+            return roi
         if leaf.scope == "source":
             source: Source = thing
             return source

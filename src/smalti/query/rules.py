@@ -3,7 +3,8 @@
 Field names are those of the wire format, so that a rule and its JSON are the same thing.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from smalti.errors import QueryError
 from smalti.query.nodes import All, Node, Not, Range, Some, conjunction
 from smalti.query.parse import parse, quote
 
-__all__ = ["EVERY", "FilterRule", "LabelRule", "label_query"]
+__all__ = ["EVERY", "FilterRule", "LabelRule", "checked_weight", "label_query", "label_rule"]
 
 EVERY = "*"
 """Stands for every dataset, or every version, that a view already names."""
@@ -137,3 +138,31 @@ def _bounds(name: str, given: Sequence[Any], text: str) -> tuple[Any, Any]:
     if low is not None and high is not None and high < low:
         raise QueryError(f"{name} is {list(given)!r}, its end lies below its start; turn it round", text=text)
     return low, high
+
+
+def label_rule(rule: LabelRule | Mapping[str, Any]) -> LabelRule:
+    """A label rule from its JSON; null means not given.
+
+    Raises:
+        QueryError: a value is not what a rule allows.
+    """
+    if isinstance(rule, LabelRule):
+        return rule
+    given = {key: value for key, value in rule.items() if value is not None}
+    try:
+        return msgspec.convert(given, LabelRule)
+    except msgspec.ValidationError as error:
+        raise QueryError(f"a ROI rule is {dict(rule)!r}: {error}") from None
+
+
+def checked_weight(weight: float | None) -> float:
+    """A filter's weight; 1 where none is given.
+
+    Raises:
+        QueryError: the weight is negative, infinite or no number.
+    """
+    if weight is None:
+        return 1.0
+    if not 0 <= weight < math.inf:
+        raise QueryError(f"the weight is {weight}; allowed: a number from 0")
+    return float(weight)
