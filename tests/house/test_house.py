@@ -16,7 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES, MAX_FUNCTION, MAX_PARAMETERS = 500, 60, 8
 HEAVY = ("pyarrow", "lance", "sqlalchemy", "torch", "ray", "av", "litestar", "uvicorn", "rich", "PIL", "obstore", "click")
 # Constructors that follow the wire keep the wire's many keywords.
-WIDE = {"smalti/frames.py": {"__init__"}}
+WIDE = {"smalti/frames.py": {"__init__"}, "smalti/view.py": {"add_query", "add_multi_query"}}
 
 
 def _relative(path: Path) -> str:
