@@ -182,26 +182,25 @@ def _guess(root: Path, names: tuple[str, ...]) -> list[Path]:
         found = [p for folder in _subfolders(root) if folder.name.lower() == name for p in _files(folder, ".")]
         if found:
             return sorted(set(found))
-    for folder in _subfolders(root)[1:]:
-        if re.search(r"(mask|label|(^|_)gt|annot)", folder.name.lower()) and (found := _pictures(folder)):
-            return found
-    return []
+    wanted = [f for f in _subfolders(root)[1:] if re.search(r"(mask|label|(^|_)gt|annot)", f.name.lower())]
+    return [path for folder in wanted for path in _pictures(folder)]
 
 
 def _best_images(root: Path, masks: list[Path]) -> list[Path]:
-    """The folder of pictures with the most partners: named like images first, others if none is."""
+    """The pictures of every other folder that holds partners; folders named like images first, then those with more."""
     taken = {path.parent for path in masks}
-    folders = [f for f in _subfolders(root) if f not in taken]
-    named = [f for f in folders if f.name.lower() in IMAGE_FOLDERS or f.name.lower().startswith(("image", "frame", "img"))]
     wanted = {_stem(path) for path in masks}
-    best: list[Path] = []
-    score = 0
-    for folder in [*named, *(f for f in folders if f not in named)]:
-        found = _pictures(folder)
-        partners = len({_stem(path) for path in found} & wanted)
-        if partners > score:
-            best, score = found, partners
-    return best
+    ranked = []
+    for folder in _subfolders(root):
+        pictures = [] if folder in taken else _pictures(folder)
+        partners = len({_stem(path) for path in pictures} & wanted)
+        if partners:
+            is_named = folder.name.lower() in IMAGE_FOLDERS or folder.name.lower().startswith(("image", "frame", "img"))
+            ranked.append((not is_named, -partners, folder.as_posix(), pictures))
+    ranked.sort(key=lambda row: row[:3])
+    if ranked and not ranked[0][0]:
+        ranked = [row for row in ranked if not row[0]]
+    return [path for row in ranked for path in row[3]]
 
 
 def _stem(path: Path) -> str:

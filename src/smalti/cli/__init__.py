@@ -1,0 +1,70 @@
+"""The command line: `smalti VERB`. Each verb lives in a module that is imported when it is called."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from smalti import __version__
+from smalti.errors import SmaltiError
+
+__all__ = ["main"]
+
+# verb → (module, command, one line of help): the list shows without importing what the verbs need.
+_VERBS = {
+    "look": ("smalti.cli.look", "look", "Show a frame's mask over its image."),
+    "decode": ("smalti.cli.look", "decode", "Write a frame's label map as PNG or .npy."),
+    "check": ("smalti.cli.check", "check_command", "Check frames, files and masks."),
+    "stats": ("smalti.cli.stats", "stats", "Count pixels and frames per label."),
+    "import": ("smalti.cli.importing", "import_command", "Read a folder of images and masks into frames."),
+    "cache": ("smalti.cli.cache", "cache", "Show or clear the local cache."),
+    "doctor": ("smalti.cli.doctor", "doctor", "Say what is installed and which kernels run."),
+    "demo": ("smalti.cli.demo", "demo", "Make a small street scene and run everything on it."),
+}
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [verb for verb, (module, _, _) in _VERBS.items() if module]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        module, name, _ = _VERBS[cmd_name]
+        found: click.Command = getattr(importlib.import_module(module), name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, text) for verb, (_, _, text) in _VERBS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _VERBS and not args[0].startswith("-"):
+            raise click.UsageError(f"there is no verb {args[0]!r}; verbs are {', '.join(_VERBS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="smalti")
+def cli() -> None:
+    """Frames, their segmentation masks, and what the colours mean."""
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Run the command line; errors that smalti raises on purpose become one sentence and exit code 2."""
+    try:
+        result = cli.main(args=list(arguments) if arguments is not None else None, prog_name="smalti", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (SmaltiError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        click.echo(f"smalti: {error}", err=True)
+        sys.exit(2)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,154 @@
+"""`smalti look` and `smalti decode`: one frame's mask, over its image or as numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from smalti.blend import overlay
+from smalti.cli.output import as_json, json_option, say
+from smalti.errors import DecodeError, MaskReferenceError
+from smalti.frames import FrameGroup, SingleFrame
+from smalti.labelmap import LabelMap
+from smalti.legend import Legend
+from smalti.reading import read_frames
+
+__all__ = ["decode", "look"]
+
+_mask = click.option("--mask", "mask_id", help="Id of the mask, where the frame has several.")
+_source = click.option("--source", help="Id of the source, where the frame has several.")
+_frame_id = click.option("--frame", "frame_id", help="Id of the frame, where the file has several.")
+_legend = click.option("--legend", type=click.Path(), help="A legend file to read the mask with.")
+_scheme = click.option("--scheme", help="The id scheme of an id mask: coco, cityscapes, ade20k, bdd100k, plain, …")
+_lossy = click.option("--lossy", type=click.Choice(["auto", "exact", "nearest", "repair"]), default="auto", show_default=True)
+_tolerance = click.option("--tolerance", type=int, help="With nearest: largest difference in any channel, in levels.")
+
+
+@click.command()
+@click.argument("frame", type=click.Path())
+@click.option("-o", "--output", default="overlay.png", show_default=True, help="PNG, JPEG or, for a clip, MP4.")
+@_mask
+@_source
+@_frame_id
+@_legend
+@_scheme
+@_lossy
+@_tolerance
+@click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--label", "labels", multiple=True, help="Show only this label; may be given again.")
+@click.option("--outline", is_flag=True, help="Draw the borders between labels.")
+@click.option("--sheet", type=click.IntRange(1, 100), help="For a clip: a contact sheet of so many pictures.")
+@json_option
+def look(frame: str, output: str, opacity: float, labels: tuple[str, ...], outline: bool, sheet: int | None, as_json_text: bool, **chosen: Any) -> None:
+    """Show the mask of FRAME (a JSON file) over its image."""
+    single, seg_options, mask_id = _choose(frame, chosen)
+    style = {"opacity": opacity, "labels": list(labels) or None, "outline": outline}
+    if sheet is not None or output.lower().endswith(".mp4"):
+        from smalti.cli.sheet import write_clip
+
+        facts = write_clip(single, mask_id, seg_options, style, output, sheet)
+    else:
+        seg = single.label_map(mask_id, **seg_options)
+        image = _image_for(single, seg)
+        _save_picture(overlay(image, seg, **style), output)  # type: ignore[arg-type]
+        facts = {"labels": seg.counts(), "void": seg.void, "policy": seg.policy, "settled": dict(seg.settled), "notes": list(seg.notes)}
+        if not as_json_text:
+            say(repr(seg))
+            for note in seg.notes:
+                say(f"note: {note}")
+    if as_json_text:
+        as_json({"output": output, **facts})
+    else:
+        say(f"wrote {output}")
+
+
+@click.command()
+@click.argument("frame", type=click.Path())
+@click.option("-o", "--output", default="labels.png", show_default=True, help="8- or 16-bit PNG, or .npy.")
+@_mask
+@_source
+@_frame_id
+@_legend
+@_scheme
+@_lossy
+@_tolerance
+@click.option("--ids", is_flag=True, help="Write the raw ids of an id mask instead of entry numbers.")
+@json_option
+def decode(frame: str, output: str, ids: bool, as_json_text: bool, **chosen: Any) -> None:
+    """Write the label map of FRAME: 0 is void, entry numbers start at 1."""
+    single, seg_options, mask_id = _choose(frame, chosen)
+    seg = single.label_map(mask_id, **seg_options)
+    numbers = seg.ids if ids else seg.data
+    if output.lower().endswith(".npy"):
+        np.save(output, numbers)
+    else:
+        _save_numbers(numbers, output)
+    entries = [{"index": i, "labels": list(e.labels), "value": e.value} for i, e in enumerate(seg.legend, 1)]
+    if as_json_text:
+        height, width = seg.size_hw
+        facts = {"policy": seg.policy, "settled": dict(seg.settled), "notes": list(seg.notes)}
+        as_json({"output": output, "width": width, "height": height, "dtype": str(numbers.dtype), "legend": entries, **facts})
+        return
+    say(repr(seg))
+    for note in seg.notes:
+        say(f"note: {note}")
+    say("numbers: 0 void; " + "; ".join(f"{e['index']} {'/'.join(e['labels'])}" for e in entries[:40]))  # type: ignore[arg-type]
+    say(f"wrote {output}")
+
+
+def _choose(path: str, chosen: dict[str, Any]) -> tuple[SingleFrame, dict[str, Any], str | None]:
+    """The frame and source that are meant, and the options of `label_map`."""
+    wanted = chosen["frame_id"]
+    listed = list(read_frames(path)) if wanted is None else [f for f in read_frames(path) if f.id == wanted]
+    if len(listed) != 1:
+        known = ", ".join(f.id for f in (listed or list(read_frames(path)))[:8])
+        raise DecodeError(f"{path}: {len(listed)} frames fit; name one with --frame: {known}, …")
+    frame = listed[0]
+    legend = _read_legend(chosen["legend"], chosen["scheme"])
+    if isinstance(frame, FrameGroup):
+        frame = frame[_source_in(frame, chosen, legend)]
+    elif chosen["source"] not in (None, frame.source_id):
+        raise MaskReferenceError(f"{path}: source {chosen['source']!r} was asked for; the frame has {frame.source_id!r}", known=[frame.source_id])
+    options = {"legend": legend, "lossy": chosen["lossy"], "tolerance": chosen["tolerance"]}
+    return frame, options, chosen["mask_id"]
+
+
+def _source_in(group: FrameGroup, chosen: dict[str, Any], legend: Legend | None) -> str:
+    from smalti.binding import resolve
+
+    return resolve(group, legend).plan(chosen["mask_id"], chosen["source"]).source.id
+
+
+def _read_legend(path: str | None, scheme: str | None) -> Legend | None:
+    if path is not None:
+        return Legend.read(path, shared="merge", scheme=scheme)
+    return Legend(scheme=scheme) if scheme is not None else None
+
+
+def _image_for(frame: SingleFrame, seg: LabelMap) -> Any:
+    """The image as stored; upright where only then its size is the mask's."""
+    image = frame.image()
+    if image.shape[:2] != seg.size_hw:
+        upright = frame.image(upright=True)
+        if upright.shape[:2] == seg.size_hw:
+            return upright
+    return image
+
+
+def _save_picture(rgb: Any, output: str) -> None:
+    from PIL import Image
+
+    if Path(output).suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise DecodeError(f"{output}: pictures are written as .png, .jpg or .webp (clips as .mp4); change the ending")
+    Image.fromarray(rgb).save(output)
+
+
+def _save_numbers(numbers: Any, output: str) -> None:
+    from PIL import Image
+
+    if Path(output).suffix.lower() != ".png":
+        raise DecodeError(f"{output}: label maps are written as .png or .npy; change the ending")
+    if numbers.size and int(numbers.max()) > 0xFFFF:
+        raise DecodeError(f"{output}: the largest number is {int(numbers.max())}, which 16-bit PNG cannot hold; write .npy")
+    Image.fromarray(numbers.astype(np.uint16) if numbers.dtype == np.uint32 else numbers).save(output)
