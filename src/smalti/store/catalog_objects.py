@@ -7,12 +7,14 @@ name is checked against the very rows that the change is applied to. See docs/de
 """
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -28,6 +30,7 @@ from obstore.exceptions import (
 )
 
 from smalti.errors import AccessDenied, StorageError, VersionError
+from smalti.storage import default_storage, store_options
 from smalti.store.catalog_backend import InUse, Orphan, Taken, fields, from_plain, micros, to_plain, unique_name
 from smalti.store.rows import (
     KINDS,
@@ -77,13 +80,22 @@ class Missing(Exception):
 
 
 def open_objects(store_uri: str, *, create: bool = True, options: Mapping[str, Any] | None = None) -> "ObjectsBackend":
-    """The catalog under a prefix such as `s3://bucket/data`; `options` are named as obstore and Lance name them."""
-    given: Any = dict(options or {})
+    """The catalog under a prefix such as `s3://bucket/data`.
+
+    What `options` (named as obstore and Lance name them) do not say is taken from the default storage.
+    """
+    default = default_storage()
+    settings = replace(default, options={**default.given, **(options or {})})
+    given: Any = store_options(store_uri, storage=settings)
     client: Any = {name: given.pop(name) for name in list(given) if name in _CLIENT_OPTIONS}
-    if isinstance(client.get("allow_http"), str):
-        client["allow_http"] = client["allow_http"].lower() in ("true", "1", "yes")
+    client["allow_http"] = str(client.get("allow_http", "")).lower() in ("true", "1", "yes")
+    if "aws_endpoint" in given and os.environ.get("AWS_ENDPOINT_URL_S3"):
+        given["aws_endpoint_url_s3"] = given["aws_endpoint"]  # the library lets the variable win otherwise
+    # Catalog objects are small: a request that takes longer than the silence we bear is lost.
+    client.setdefault("timeout", f"{settings.timeout_s:g}s")
+    retry: Any = {"max_retries": settings.retries, "retry_timeout": timedelta(seconds=settings.deadline_s)}
     try:
-        store = obstore.store.from_url(store_uri, config=given, client_options=client)
+        store = obstore.store.from_url(store_uri, config=given, client_options=client, retry_config=retry)
     except (BaseError, ValueError) as error:
         raise StorageError(
             f"{store_uri}: {_first_line(error)}; check the address and its settings", uri=store_uri

@@ -32,7 +32,7 @@ BUSY_S = 60.0
 """How long a statement waits for another process's write lock. Writes take milliseconds; a disk may stall."""
 
 _PARENTS = {"version.dataset": "dataset.uuid", "lease.version": "version.uuid", "access_key.user": "account.name"}
-_INDEXED = {
+_INDEXED: dict[str, list[tuple[str, ...]]] = {
     "version": [("dataset",)],
     "dataview": [("name",)],
     "job": [("state", "created")],

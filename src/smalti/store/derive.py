@@ -1,0 +1,260 @@
+"""What the store computes from a row: labels, label-set tokens, metadata tokens and a content hash.
+
+Everything here works on whole Arrow batches with NumPy, because bulk loads pass through it. The tokens are the
+contract between the writer and `store.pushdown`: both sides call `label_token` and `meta_token`.
+"""
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from smalti.facts import MaskFacts
+from smalti.query.values import analyse, canonical, walk
+from smalti.store.rowhash import hash_rows
+from smalti.store.schema import DERIVED, SCHEMA
+
+__all__ = ["bucket_tokens", "derive", "facts_columns", "label_token", "meta_token", "meta_tokens", "word_token"]
+
+Ints = NDArray[np.int64]
+
+LONGEST_META_TOKEN = 120
+"""Characters of a value that go into its token. Longer values share a token, so the token is a superset, as it must be."""
+
+MOST_WORDS = 16
+"""Words of one text that get a token each."""
+
+LOWEST_BUCKET = -20
+"""Shares below 2**-20 fall into the lowest bucket."""
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder().decode
+
+
+def label_token(labels: Sequence[str]) -> str:
+    """The token of one ROI's label set: its labels sorted and without repeats, as a JSON array."""
+    return _encode(sorted(set(labels))).decode()
+
+
+@lru_cache(maxsize=1 << 16)
+def meta_token(path: str, value: str | int | float | bool) -> str:
+    """The token of one scalar of the metadata: `path=value`, with the value's canonical text."""
+    return f"{path}={canonical(value)[:LONGEST_META_TOKEN]}"
+
+
+def word_token(path: str, word: str | None) -> str:
+    """The token of a text that holds an (analysed) word; None = of a text with more words than are listed."""
+    return f"{path}~{'*' if word is None else word[:LONGEST_META_TOKEN]}"
+
+
+def meta_tokens(meta: dict[str, Any]) -> list[str]:
+    """The tokens of every scalar in `meta`, for a sound superset of what equals a value or holds a word.
+
+    A frame whose metadata equals x at a path has `meta_token(path, x)`. A frame whose text there holds the word w (see
+    `query.values.analyse`) has `word_token(path, w)`, or `meta_token(path, w)` if the text is that word and nothing
+    else, or `word_token(path, None)` if the text is long.
+    """
+    found: dict[str, None] = {}
+    for path, value in walk(meta):
+        for token in _text_tokens(path, value) if isinstance(value, str) else (meta_token(path, value),):
+            found[token] = None
+    return list(found)
+
+
+@lru_cache(maxsize=1 << 16)
+def _text_tokens(path: str, value: str) -> tuple[str, ...]:
+    words = analyse(value)
+    whole = meta_token(path, value)
+    if words == [value] and len(value) <= LONGEST_META_TOKEN:
+        return (whole,)
+    if len(words) > MOST_WORDS:
+        return whole, word_token(path, None)
+    return whole, *dict.fromkeys(word_token(path, word) for word in words)
+
+
+def derive(truth: pa.RecordBatch, facts: Sequence[Sequence[MaskFacts] | None] | None = None) -> pa.RecordBatch:
+    """The whole rows for some truth columns.
+
+    Args:
+        truth: columns of `schema.TRUTH`, without null lists.
+        facts: mask facts per frame, None where they are not known.
+    """
+    size = len(truth)
+    columns = [
+        *_label_columns(truth),
+        _meta_column(truth.column("meta")),
+        pa.array(hash_rows(truth)),
+        pa.array(np.full(size, time.time_ns() // 1_000_000, np.int64)),
+        *facts_columns([None] * size if facts is None else facts),
+    ]
+    return pa.RecordBatch.from_arrays([*truth.columns, *columns], schema=SCHEMA)
+
+
+def _column(values: Any, name: str) -> pa.Array:
+    return pa.array(values, DERIVED.field(name).type)
+
+
+def _meta_column(meta: pa.StringArray) -> pa.ListArray:
+    if meta.null_count == len(meta):
+        return _column([[]] * len(meta), "meta_kv")
+    return _column([meta_tokens(_decode(text)) if text else [] for text in meta.to_pylist()], "meta_kv")
+
+
+# -------------------------------------------------------------------------------------------------------- labels
+def _starts(column: pa.ListArray) -> tuple[Ints, pa.Array]:
+    """Offsets from 0 and the values between the first and the last of them."""
+    offsets = column.offsets.to_numpy().astype(np.int64)
+    if not len(offsets):
+        return np.zeros(1, np.int64), column.values.slice(0, 0)
+    return offsets - offsets[0], column.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+
+
+def _label_columns(truth: pa.RecordBatch) -> list[pa.Array]:
+    """`labels`, `labelsets`, `roi_ls` and `roi_conf`.
+
+    A ROI that names its mask by its label (the first documented dialect: label `["seg"]`, mask id `"car"`) has both
+    words in its set, so it is found under either.
+    """
+    roi_starts, rois = _starts(truth.column("rois"))
+    frames, count = len(truth), len(rois)
+    starts, written = _starts(rois.field("label"))
+    roi_of = np.repeat(np.arange(count), np.diff(starts))
+    spoken = _spoken(truth, roi_starts, rois, roi_of, written)
+    words, codes = _encode_words([written, spoken[1]])
+    roi_of = np.concatenate([roi_of, spoken[0]])
+    pairs = _ascending(roi_of * max(len(words), 1) + codes)
+    roi_of, codes = np.divmod(pairs, max(len(words), 1))
+    frame_of_roi = np.repeat(np.arange(frames), np.diff(roi_starts))
+    token_of_roi, tokens = _label_sets(roi_of, codes, count, words)
+    offsets = pa.array(roi_starts.astype(np.int32))
+    return [
+        _distinct(frame_of_roi[roi_of], codes, frames, pa.array(words, pa.string())),
+        _distinct(frame_of_roi, token_of_roi, frames, tokens),
+        pa.ListArray.from_arrays(offsets, tokens.take(pa.array(token_of_roi))),
+        pa.ListArray.from_arrays(offsets, rois.field("confidence")),
+    ]
+
+
+def _encode_words(parts: Sequence[pa.StringArray]) -> tuple[list[str], Ints]:
+    """Distinct strings in sorted order, and the position of every string among them."""
+    found = pa.concat_arrays([pc.fill_null(part, "") for part in parts]).dictionary_encode()
+    words = found.dictionary.to_pylist()
+    rank = np.empty(len(words), np.int64)
+    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
+    indices = found.indices.to_numpy(zero_copy_only=False)
+    return sorted(words), rank[indices] if len(words) else np.zeros(0, np.int64)
+
+
+def _spoken(
+    truth: pa.RecordBatch, roi_starts: Ints, rois: pa.StructArray, roi_of: Ints, written: pa.StringArray
+) -> tuple[Ints, pa.StringArray]:
+    """For mask ROIs whose label is the id of a mask of their frame: the ROI's number and the word in its mask id."""
+    nothing = np.zeros(0, np.int64), pa.array([], pa.string())
+    masks = rois.field("mask")
+    source_starts, sources = _starts(truth.column("sources"))
+    mask_starts, records = _starts(sources.field("masks"))
+    if masks.null_count == len(masks) or not len(records):
+        return nothing
+    ids = records.field("id")
+    if not pc.any(pc.is_in(pc.unique(written), value_set=pc.unique(ids))).as_py():
+        return nothing
+    frame_of_mask = np.repeat(np.repeat(np.arange(len(truth)), np.diff(source_starts)), np.diff(mask_starts))
+    owned = set(zip(frame_of_mask.tolist(), ids.to_pylist(), strict=True))
+    frame_of_roi = np.repeat(np.arange(len(truth)), np.diff(roi_starts)).tolist()
+    names = masks.field("id").to_pylist()
+    has_mask = masks.is_valid().to_pylist()
+    found = dict.fromkeys(
+        roi
+        for roi, label in zip(roi_of.tolist(), written.to_pylist(), strict=True)
+        if has_mask[roi] and (frame_of_roi[roi], label) in owned and (frame_of_roi[roi], names[roi]) not in owned
+    )
+    return np.fromiter(found, np.int64, len(found)), pa.array([names[roi] for roi in found], pa.string())
+
+
+def _label_sets(roi_of: Ints, codes: Ints, count: int, words: Sequence[str]) -> tuple[Ints, pa.StringArray]:
+    """Per ROI the number of its label-set token, and the tokens. `roi_of` is ascending, codes ascend within a ROI."""
+    sizes = np.bincount(roi_of, minlength=count)
+    first = np.cumsum(sizes) - sizes
+    token_of_roi = np.zeros(count, np.int64)
+    tokens = ["[]"]
+    for size in np.unique(sizes[sizes > 0]).tolist():
+        members = np.flatnonzero(sizes == size)
+        table = codes[first[members][:, None] + np.arange(size)]
+        sets, which = _unique_rows(table, len(words))
+        token_of_roi[members] = which + len(tokens)
+        tokens += [label_token([words[code] for code in row]) for row in sets.tolist()]
+    return token_of_roi, pa.array(tokens, pa.string())
+
+
+def _ascending(keys: Ints) -> Ints:
+    """The distinct keys in order. Sorting in place beats `np.unique`, which hashes first."""
+    keys.sort()
+    first = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])
+    return keys[first]
+
+
+def _unique_rows(table: Ints, base: int) -> tuple[Ints, Ints]:
+    if base ** table.shape[1] < 2**62:  # the row as one number: sorting numbers is ten times faster than sorting rows
+        weights = base ** np.arange(table.shape[1], dtype=np.int64)
+        _, first, which = np.unique(table @ weights, return_index=True, return_inverse=True)
+        return table[first], which
+    sets, which = np.unique(table, axis=0, return_inverse=True)
+    return sets, which.reshape(-1)
+
+
+def _distinct(owner: Ints, codes: Ints, owners: int, words: pa.StringArray) -> pa.ListArray:
+    """Per owner the distinct words among its codes, in the order of the codes."""
+    base = max(len(words), 1)
+    pairs = _ascending(owner * base + codes)
+    owner, codes = np.divmod(pairs, base)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=owners))])
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), words.take(pa.array(codes)))
+
+
+# --------------------------------------------------------------------------------------------------------- facts
+def bucket_tokens(label: str, share: float) -> list[str]:
+    """Tokens `label>=2^-k` that a share of a frame's mask pixels satisfies, from the lowest bucket up.
+
+    A query `share >= s` looks for the bucket at or below s and finishes exactly on what it finds.
+    """
+    if share <= 0:
+        return []
+    return [f"{label}>=2^{k}" for k in range(LOWEST_BUCKET, 1) if share >= 2.0**k or k == LOWEST_BUCKET]
+
+
+def facts_columns(facts: Sequence[Sequence[MaskFacts] | None]) -> list[pa.Array]:
+    """The `px_*` columns; pixels of one label are summed over the masks of a frame."""
+    names = [name for name in DERIVED.names if name.startswith("px_")]
+    if not any(item is not None for item in facts):
+        empty = {"px_known": False, "px_label": [], "px_count": [], "px_bucket": []}
+        return [_column([empty.get(name)] * len(facts), name) for name in names]
+    rows = [_facts_row(item) for item in facts]
+    return [_column([row[name] for row in rows], name) for name in names]
+
+
+def _facts_row(facts: Sequence[MaskFacts] | None) -> dict[str, Any]:
+    row: dict[str, Any] = {name: [] for name in ("px_label", "px_count", "px_bucket")}
+    row |= {"px_known": facts is not None, "px_void": None, "px_masks": None}
+    if not facts:
+        return row
+    total = sum(item.total for item in facts)
+    pixels: dict[str, int] = {}
+    for item in facts:
+        for label, count in item.pixels.items():
+            pixels[label] = pixels.get(label, 0) + count
+    present = {label: count for label, count in sorted(pixels.items()) if count}
+    row["px_label"] = list(present)
+    row["px_count"] = list(present.values())
+    row["px_bucket"] = [t for label, count in present.items() for t in bucket_tokens(label, count / total)]
+    row["px_void"] = sum(item.void for item in facts) / total if total else 0.0
+    row["px_masks"] = msgspec.json.encode(list(facts)).decode()
+    return row
+
+

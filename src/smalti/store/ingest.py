@@ -1,0 +1,242 @@
+"""Frames into a draft: whatever the caller has becomes rows, in batches of bounded size, and what cannot be is listed.
+
+Few frames go in as one upsert, which any number of processes may do at once. Many go in under the version's lease:
+rows whose ids are new are appended (three times as fast), the others are upserted. A bulk load and an upsert that
+bring the same new id at the same moment would leave two rows, so each looks for that afterwards and removes the older.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from smalti import wire
+from smalti.errors import FrameError
+from smalti.facts import MaskFacts
+from smalti.records import Frame
+from smalti.store.derive import derive
+from smalti.store.engine import Branch, where_in
+from smalti.store.promoted import conform
+from smalti.store.rowhash import hash_strings
+from smalti.store.schema import to_rows
+
+__all__ = ["FEW", "Bulk", "Failed", "record_of", "rows_of", "settle"]
+
+FEW = 1000
+"""Up to so many frames go in as one upsert, without the lease."""
+CONVERTED_AT_ONCE = 4096
+COMMITTED_AT_ONCE = 1 << 16
+"""Rows of one commit: large enough for files that need no compaction, small enough to hold in memory."""
+COMMITTED_BYTES = 192 << 20
+
+FailureKind = Literal["validation", "upload", "register"]
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A frame that was not stored.
+
+    Attributes:
+        id: its id; None where it has none, or was not readable so far.
+        error: why: what was found against what is allowed.
+        kind: "validation" (the frame itself), "upload" (one of its files) or "register" (the store refused the row).
+    """
+
+    id: str | None
+    error: str
+    kind: FailureKind
+
+
+def record_of(item: Any) -> Frame:
+    """The record in whatever a caller may hand over: a record, a handle, a dict in any dialect, or JSON.
+
+    Raises:
+        FrameError: it is none of these, or not a valid frame.
+    """
+    record = getattr(item, "record", item)
+    if not isinstance(record, Frame) and hasattr(record, "to_frame"):
+        record = record.to_frame()
+    if isinstance(record, Mapping):
+        return _filled(wire.from_dict(record))
+    if isinstance(record, bytes | str):
+        return _filled(wire.load(record))
+    if not isinstance(record, Frame):
+        raise FrameError(f"{type(item).__name__} is not a frame; give a SingleFrame, a FrameGroup, a Frame or a dict")
+    wire.validate(record, where=f"frame {record.id!r}")
+    return _filled(record)
+
+
+def _filled(record: Frame) -> Frame:
+    """The record with what may be missing on the wire: the id, and context and timestamp from the first source."""
+    if record.id and record.context_id is not None and record.timestamp is not None:
+        return record
+    first = record.sources[0]
+    return msgspec.structs.replace(
+        record,
+        id=record.id or wire.stable_id(record),
+        context_id=record.context_id if record.context_id is not None else first.uri,
+        timestamp=record.timestamp if record.timestamp is not None else first.timestamp,
+    )
+
+
+def rows_of(
+    frames: Sequence[Frame], facts: Sequence[Sequence[MaskFacts] | None] | None = None
+) -> tuple[pa.RecordBatch | None, list[Failed]]:
+    """The whole rows of some records, and those that cannot be stored."""
+    try:
+        return derive(to_rows(frames), facts) if frames else None, []
+    except FrameError:
+        pass
+    kept, failed = [], []
+    for position, frame in enumerate(frames):
+        try:
+            to_rows([frame])
+            kept.append(position)
+        except FrameError as error:
+            failed.append(Failed(frame.id, str(error), "validation"))
+    some = None if facts is None else [facts[i] for i in kept]
+    return derive(to_rows([frames[i] for i in kept]), some) if kept else None, failed
+
+
+def records_in(items: Iterable[Any], failed: list[Failed]) -> Iterator[Frame]:
+    """The valid records among the items; the others are added to `failed`."""
+    for item in items:
+        try:
+            yield record_of(item)
+        except FrameError as error:
+            failed.append(Failed(_id_of(item), str(error), "validation"))
+
+
+def _id_of(item: Any) -> str | None:
+    found = item.get("id") if isinstance(item, Mapping) else getattr(getattr(item, "record", item), "id", None)
+    return None if found is None else str(found)
+
+
+def last_of_each(rows: pa.RecordBatch | pa.Table) -> Any:
+    """The rows without those that a later row with the same id replaces."""
+    ids = rows.column("id").to_pylist()
+    last = {id_: position for position, id_ in enumerate(ids)}
+    return rows if len(last) == len(ids) else rows.take(pa.array(sorted(last.values())))
+
+
+def settle(branch: Branch, ids: Sequence[str]) -> None:
+    """Remove the older of two rows with one id, as a bulk load racing an upsert can leave them."""
+    born = "_row_created_at_version"
+    found = branch.find(ids, ["id", born], with_row_id=True).to_pylist()
+    newest: dict[str, tuple[int, int]] = {}
+    for row in found:
+        newest[row["id"]] = max(newest.get(row["id"], (-1, -1)), (row[born], row["_rowid"]))
+    stale = [row["_rowid"] for row in found if newest[row["id"]][1] != row["_rowid"]]
+    if stale:
+        branch.delete(where_in("_rowid", stale))
+
+
+class Bulk:
+    """A bulk load into one branch: batches in, commits out, at most one of them on its way.
+
+    Args:
+        branch: the head of the draft.
+        before: called before every commit; keeps the lease alive and raises if it is lost.
+    """
+
+    def __init__(self, branch: Branch, before: Callable[[], None]) -> None:
+        self._branch = branch
+        self._before = before
+        self._seen: list[NDArray[np.uint64]] = []
+        self._known_version = branch.version
+        self._schema = branch.schema
+        self._waiting: list[pa.RecordBatch] = []
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="smalti-commit")
+        self._commit: Future[None] | None = None
+        for batch in branch.scan(["id"]):
+            self._remember(hash_strings(batch.column("id")))
+
+    def _catch_up(self) -> None:
+        """Learn the ids that others inserted meanwhile."""
+        version = self._branch.version
+        if version > self._known_version:
+            for batch in self._branch.scan(["id"], f"_row_created_at_version > {self._known_version}"):
+                self._remember(hash_strings(batch.column("id")))
+            self._known_version = version
+
+    def __enter__(self) -> "Bulk":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.flush()
+                self._join()
+        finally:
+            self._pool.shutdown(wait=True)
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Take whole rows; they are committed together with others, at the latest on exit."""
+        self._waiting.append(conform(rows, self._schema))
+        if (
+            sum(map(len, self._waiting)) >= COMMITTED_AT_ONCE
+            or sum(batch.nbytes for batch in self._waiting) >= COMMITTED_BYTES
+        ):
+            self.flush()
+
+    def flush(self) -> None:
+        """Start the commit of what waits; a commit before it is over after this."""
+        batches, self._waiting = self._waiting, []
+        self._join()
+        if batches:
+            self._commit = self._pool.submit(self._write, batches)
+
+    def _join(self) -> None:
+        if self._commit is not None:
+            commit, self._commit = self._commit, None
+            commit.result()
+
+    def _write(self, batches: list[pa.RecordBatch]) -> None:
+        self._before()
+        self._catch_up()
+        hashes = np.concatenate([hash_strings(batch.column("id")) for batch in batches])
+        is_seen = self._was_seen(hashes)
+        distinct, first = np.unique(hashes, return_index=True)
+        is_disturbed = False
+        if is_seen.any() or len(distinct) != len(hashes):
+            rows = pa.Table.from_batches(batches)
+            repeated = np.ones(len(hashes), np.bool_)
+            repeated[first] = False
+            again = np.isin(hashes, hashes[is_seen | repeated])
+            version = self._branch.upsert(last_of_each(rows.filter(pa.array(again))))
+            is_disturbed, self._known_version = version != self._known_version + 1, version
+            batches = rows.filter(pa.array(~again)).to_batches()
+        if sum(map(len, batches)):
+            version = self._branch.append(batches)
+            if is_disturbed or version != self._known_version + 1:
+                settle(self._branch, [id_ for batch in batches for id_ in batch.column("id").to_pylist()])
+            else:
+                self._known_version = version
+        self._remember(distinct)
+
+    def _was_seen(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which hashes occurred before: a binary search in each of a few sorted runs."""
+        found = np.zeros(len(hashes), np.bool_)
+        for run in self._seen:
+            where = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
+            found |= run[where] == hashes
+        return found
+
+    def _remember(self, hashes: NDArray[np.uint64]) -> None:
+        """Keep hashes as sorted runs of growing size: 8 bytes for each id, whatever its length."""
+        run = np.sort(hashes)
+        while self._seen and len(self._seen[-1]) <= 2 * len(run):
+            run = np.sort(np.concatenate([self._seen.pop(), run]))
+        if len(run):
+            self._seen.append(run)
+
+
+def chunks(items: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    """Lists of up to `size` items."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
