@@ -1,12 +1,12 @@
 """Legend files that people have, read into entries.
 
-| file | layout |
-|---|---|
-| `label_colors.txt` (CamVid) | `R G B<TAB>name` a line; blanks and several TABs are fine, the last line may lack its end |
-| `class_dict.csv`, `*_legend.csv` | a header with `name` (or `label`, `class`) and `r`, `g`, `b`, and maybe `id` / `index`; other columns are ignored |
-| `labelmap.txt` (CVAT, VOC) | `name:R,G,B:parts:actions`; lines that begin with # are comments |
-| `labels.txt`, `class_names.txt` | one name a line: the first is index 0; `__ignore__` is 255 and does not count |
-| JSON | COCO categories; `{"name": [r, g, b]}`; `{"7": "road"}`; `{"r,g,b": "car"}`; `[{"value": …, "labels": …}]`, bare or under `_all_`; `label_map` / `label_colors` of a `dataset_meta.json` |
+- `label_colors.txt` (CamVid): `R G B<TAB>name` a line; blanks and several TABs are fine, the last line may lack its end.
+- `class_dict.csv`, `*_legend.csv`: a header with `name` (or `label`, `class`) and `r`, `g`, `b`, and maybe `id` or
+  `index`; other columns are ignored.
+- `labelmap.txt` (CVAT, VOC): `name:R,G,B:parts:actions`; lines that begin with # are comments.
+- `labels.txt`, `class_names.txt`: one name a line, the first is index 0; `__ignore__` is 255 and does not count.
+- JSON: COCO categories; `{"name": [r, g, b]}`; `{"7": "road"}`; `{"r,g,b": "car"}`; `[{"value": …, "labels": …}]`, bare
+  or under `_all_`; `label_map` and `label_colors` of a `dataset_meta.json`.
 """
 
 import csv
@@ -35,7 +35,7 @@ def read_entries(path: Path) -> tuple[list[Entry], Kind]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LegendError(f"{path} is not text (byte {error.start}); name a .txt, .csv or .json legend") from None
-    if path.suffix.lower() == ".json" or text.lstrip()[:1] in "[{" and text.strip():
+    if path.suffix.lower() == ".json" or (text.lstrip()[:1] in "[{" and text.strip()):
         entries = _from_json(text, path)
     elif path.suffix.lower() in (".csv", ".tsv") or _looks_like_header(text):
         entries = _from_csv(text, path)
@@ -94,7 +94,9 @@ def _from_lines(text: str, path: Path) -> list[Entry]:
         return [Entry((name,), code=int(number)) for number, name in pairs]
     for number, line in lines:
         if re.match(r"\d+[\s,;]", line):
-            raise LegendError(f"{path}:{number}: {line[:60]!r} is neither 'R G B name', 'name:R,G,B::' nor a plain name")
+            raise LegendError(
+                f"{path}:{number}: {line[:60]!r} is neither 'R G B name', 'name:R,G,B::' nor a plain name"
+            )
     names = [line for _, line in lines]
     ignored = [Entry((name,), code=255) for name in names if name == "__ignore__"]
     return [Entry((name,), code=i) for i, name in enumerate(n for n in names if n != "__ignore__")] + ignored

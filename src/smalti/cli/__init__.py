@@ -42,7 +42,9 @@ class _Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(verb, text) for verb, (_, _, text) in _VERBS.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _VERBS and not args[0].startswith("-"):
             raise click.UsageError(f"there is no verb {args[0]!r}; verbs are {', '.join(_VERBS)}")
         return super().resolve_command(ctx, args)
@@ -57,7 +59,9 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run the command line; errors that smalti raises on purpose become one sentence and exit code 2."""
     try:
-        result = cli.main(args=list(arguments) if arguments is not None else None, prog_name="smalti", standalone_mode=False)
+        result = cli.main(
+            args=list(arguments) if arguments is not None else None, prog_name="smalti", standalone_mode=False
+        )
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)

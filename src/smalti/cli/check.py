@@ -20,7 +20,14 @@ SHOWN = 5
 @click.option("--all", "show_all", is_flag=True, help="Print every finding, not the first few of each kind.")
 @click.option("-o", "--output", type=click.Path(), help="Also write the report as JSON.")
 @json_option
-def check_command(paths: tuple[str, ...], legend: str | None, workers: int | None, show_all: bool, output: str | None, as_json_text: bool) -> int:
+def check_command(
+    paths: tuple[str, ...],
+    legend: str | None,
+    workers: int | None,
+    show_all: bool,
+    output: str | None,
+    as_json_text: bool,
+) -> int:
     """Check PATHS: frame files (JSON, JSON-lines) or folders of images, masks and a legend.
 
     Exits with 1 when there are errors.
@@ -40,7 +47,11 @@ def check_command(paths: tuple[str, ...], legend: str | None, workers: int | Non
 
 def print_report(report: Report, most: int | None = SHOWN) -> None:
     """The findings by code, worst first; `most` of each."""
-    marks = {"error": click.style("error", fg="red", bold=True), "warning": click.style("warning", fg="yellow"), "info": "info"}
+    marks = {
+        "error": click.style("error", fg="red", bold=True),
+        "warning": click.style("warning", fg="yellow"),
+        "info": "info",
+    }
     for code, group in groupby(report.findings, key=lambda f: f.code):
         findings = list(group)
         say(f"{marks[findings[0].severity]} {click.style(code, bold=True)}: {CODES[code][1]} ({len(findings)})")

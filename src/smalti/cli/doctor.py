@@ -42,10 +42,13 @@ def doctor(as_json_text: bool) -> int:
         as_json(facts)
         return 0 if agree else 1
     say(f"smalti {facts['smalti']} on Python {facts['python']}, {facts['machine']}")
-    say(f"kernels: {facts['kernels']}" + ("" if kernels.IS_NATIVE else "; with a C compiler, reinstall to get the compiled ones"))
+    say(
+        f"kernels: {facts['kernels']}"
+        + ("" if kernels.IS_NATIVE else "; with a C compiler, reinstall to get the compiled ones")
+    )
     say(f"probe: {'both kinds agree' if agree else verdict}")
-    say("installed: " + ", ".join(f"{name} {version or 'MISSING'}" for name, version in facts["parts"].items()))  # type: ignore[attr-defined]
-    say("optional: " + ", ".join(f"{name} {version or '-'}" for name, version in facts["optional"].items()))  # type: ignore[attr-defined]
+    say("installed: " + ", ".join(f"{name} {version or 'MISSING'}" for name, version in facts["parts"].items()))
+    say("optional: " + ", ".join(f"{name} {version or '-'}" for name, version in facts["optional"].items()))
     say(f"cache: {facts['cache']}")
     return 0 if agree else 1
 

@@ -26,11 +26,21 @@ __all__ = ["import_command"]
 @click.option("--no-check", is_flag=True, help="Do not look at the files.")
 @json_option
 def import_command(
-    path: str, layout: str, images: str | None, masks: str | None, legend: str | None, encoding: str | None, output: str, no_check: bool, as_json_text: bool
+    path: str,
+    layout: str,
+    images: str | None,
+    masks: str | None,
+    legend: str | None,
+    encoding: str | None,
+    output: str,
+    no_check: bool,
+    as_json_text: bool,
 ) -> int:
     """Read the folder PATH into frames, written as JSON-lines. Nothing is copied; URIs are absolute paths."""
     loose: list[Unpaired] = []
-    found = read_folder(Path(path).resolve(), images=images, masks=masks, legend=legend, encoding=encoding, unpaired=loose)
+    found = read_folder(
+        Path(path).resolve(), images=images, masks=masks, legend=legend, encoding=encoding, unpaired=loose
+    )
     if not as_json_text:
         say(f"{layout}: " + "; ".join(found.why))
     written = _write(found, output)
@@ -49,7 +59,9 @@ def import_command(
         print_report(report)
         for one in loose[:5]:
             say(f"unpaired: {one.reason}")
-        say(f"wrote {written} frames to {output}; look at one: smalti look {output} --frame {_first_id(found)} -o overlay.png")
+        say(
+            f"wrote {written} frames to {output}; look at one: smalti look {output} --frame {_first_id(found)} -o overlay.png"
+        )
     return 0 if report.ok else 1
 
 

@@ -21,7 +21,9 @@ _source = click.option("--source", help="Id of the source, where the frame has s
 _frame_id = click.option("--frame", "frame_id", help="Id of the frame, where the file has several.")
 _legend = click.option("--legend", type=click.Path(), help="A legend file to read the mask with.")
 _scheme = click.option("--scheme", help="The id scheme of an id mask: coco, cityscapes, ade20k, bdd100k, plain, …")
-_lossy = click.option("--lossy", type=click.Choice(["auto", "exact", "nearest", "repair"]), default="auto", show_default=True)
+_lossy = click.option(
+    "--lossy", type=click.Choice(["auto", "exact", "nearest", "repair"]), default="auto", show_default=True
+)
 _tolerance = click.option("--tolerance", type=int, help="With nearest: largest difference in any channel, in levels.")
 
 
@@ -40,7 +42,16 @@ _tolerance = click.option("--tolerance", type=int, help="With nearest: largest d
 @click.option("--outline", is_flag=True, help="Draw the borders between labels.")
 @click.option("--sheet", type=click.IntRange(1, 100), help="For a clip: a contact sheet of so many pictures.")
 @json_option
-def look(frame: str, output: str, opacity: float, labels: tuple[str, ...], outline: bool, sheet: int | None, as_json_text: bool, **chosen: Any) -> None:
+def look(
+    frame: str,
+    output: str,
+    opacity: float,
+    labels: tuple[str, ...],
+    outline: bool,
+    sheet: int | None,
+    as_json_text: bool,
+    **chosen: Any,
+) -> None:
     """Show the mask of FRAME (a JSON file) over its image."""
     single, seg_options, mask_id = _choose(frame, chosen)
     style = {"opacity": opacity, "labels": list(labels) or None, "outline": outline}
@@ -52,7 +63,13 @@ def look(frame: str, output: str, opacity: float, labels: tuple[str, ...], outli
         seg = single.label_map(mask_id, **seg_options)
         image = _image_for(single, seg)
         _save_picture(overlay(image, seg, **style), output)  # type: ignore[arg-type]
-        facts = {"labels": seg.counts(), "void": seg.void, "policy": seg.policy, "settled": dict(seg.settled), "notes": list(seg.notes)}
+        facts = {
+            "labels": seg.counts(),
+            "void": seg.void,
+            "policy": seg.policy,
+            "settled": dict(seg.settled),
+            "notes": list(seg.notes),
+        }
         if not as_json_text:
             say(repr(seg))
             for note in seg.notes:
@@ -88,7 +105,16 @@ def decode(frame: str, output: str, ids: bool, as_json_text: bool, **chosen: Any
     if as_json_text:
         height, width = seg.size_hw
         facts = {"policy": seg.policy, "settled": dict(seg.settled), "notes": list(seg.notes)}
-        as_json({"output": output, "width": width, "height": height, "dtype": str(numbers.dtype), "legend": entries, **facts})
+        as_json(
+            {
+                "output": output,
+                "width": width,
+                "height": height,
+                "dtype": str(numbers.dtype),
+                "legend": entries,
+                **facts,
+            }
+        )
         return
     say(repr(seg))
     for note in seg.notes:
@@ -109,7 +135,10 @@ def _choose(path: str, chosen: dict[str, Any]) -> tuple[SingleFrame, dict[str, A
     if isinstance(frame, FrameGroup):
         frame = frame[_source_in(frame, chosen, legend)]
     elif chosen["source"] not in (None, frame.source_id):
-        raise MaskReferenceError(f"{path}: source {chosen['source']!r} was asked for; the frame has {frame.source_id!r}", known=[frame.source_id])
+        raise MaskReferenceError(
+            f"{path}: source {chosen['source']!r} was asked for; the frame has {frame.source_id!r}",
+            known=[frame.source_id],
+        )
     options = {"legend": legend, "lossy": chosen["lossy"], "tolerance": chosen["tolerance"]}
     return frame, options, chosen["mask_id"]
 
@@ -150,5 +179,7 @@ def _save_numbers(numbers: Any, output: str) -> None:
     if Path(output).suffix.lower() != ".png":
         raise DecodeError(f"{output}: label maps are written as .png or .npy; change the ending")
     if numbers.size and int(numbers.max()) > 0xFFFF:
-        raise DecodeError(f"{output}: the largest number is {int(numbers.max())}, which 16-bit PNG cannot hold; write .npy")
+        raise DecodeError(
+            f"{output}: the largest number is {int(numbers.max())}, which 16-bit PNG cannot hold; write .npy"
+        )
     Image.fromarray(numbers.astype(np.uint16) if numbers.dtype == np.uint32 else numbers).save(output)

@@ -21,7 +21,12 @@ _MILLISECOND = Fraction(1, 1000)
 
 
 def write_clip(
-    frame: SingleFrame, mask_id: str | None, options: dict[str, Any], style: dict[str, Any], output: str, sheet: int | None
+    frame: SingleFrame,
+    mask_id: str | None,
+    options: dict[str, Any],
+    style: dict[str, Any],
+    output: str,
+    sheet: int | None,
 ) -> dict[str, Any]:
     """Write overlays along the clip of a frame's source; returns what was written."""
     source = frame.source_record
@@ -30,7 +35,11 @@ def write_clip(
     with open_clip(join(source.uri, frame.base), source.content_type) as clip:
         times = [float(t) for t in clip.pts_ms]
     offset = _mask_offset(frame, mask_id)
-    chosen = times if sheet is None else [times[round(i * (len(times) - 1) / max(sheet - 1, 1))] for i in range(min(sheet, len(times)))]
+    chosen = (
+        times
+        if sheet is None
+        else [times[round(i * (len(times) - 1) / max(sheet - 1, 1))] for i in range(min(sheet, len(times)))]
+    )
     pictures = _overlays(frame, mask_id, options, style, chosen, offset)
     if sheet is not None:
         _write_sheet(list(pictures), output)
@@ -46,7 +55,14 @@ def _mask_offset(frame: SingleFrame, mask_id: str | None) -> float:
     return 0.0 if mask is None else float(mask.timestamp) - float(frame.timestamp)
 
 
-def _overlays(frame: SingleFrame, mask_id: str | None, options: dict[str, Any], style: dict[str, Any], times: list[float], offset: float) -> Any:
+def _overlays(
+    frame: SingleFrame,
+    mask_id: str | None,
+    options: dict[str, Any],
+    style: dict[str, Any],
+    times: list[float],
+    offset: float,
+) -> Any:
     with progress("drawing", len(times)) as advance:
         for done, at_ms in enumerate(times, 1):
             moment = frame.copy()
@@ -91,4 +107,3 @@ def _write_mp4(pictures: Any, times: list[float], output: str) -> None:
             container.mux(stream.encode(video))
         if stream is not None:
             container.mux(stream.encode())
-

@@ -22,7 +22,14 @@ __all__ = ["stats"]
 @click.option("--plot", type=click.Path(), help="Write the pixels per label as an SVG.")
 @click.option("--workers", type=click.IntRange(1), help="Threads; default: one per core.")
 @json_option
-def stats(paths: tuple[str, ...], mask_id: str | None, legend: str | None, plot: str | None, workers: int | None, as_json_text: bool) -> int:
+def stats(
+    paths: tuple[str, ...],
+    mask_id: str | None,
+    legend: str | None,
+    plot: str | None,
+    workers: int | None,
+    as_json_text: bool,
+) -> int:
     """Count pixels and frames per label in PATHS: frame files or folders."""
     frames = chain.from_iterable(_frames(path, legend) for path in paths)
     with progress("counting") as advance:
@@ -34,7 +41,10 @@ def stats(paths: tuple[str, ...], mask_id: str | None, legend: str | None, plot:
     if as_json_text:
         as_json(found)
         return 1 if totals.failed else 0
-    rows = [(r["label"], r["pixels"], f"{r['pixel_share']:.2%}", r["frames"], f"{r['mean_share']:.2%}") for r in found["labels"]]
+    rows = [
+        (r["label"], r["pixels"], f"{r['pixel_share']:.2%}", r["frames"], f"{r['mean_share']:.2%}")
+        for r in found["labels"]
+    ]
     table(("label", "pixels", "of all", "frames", "mean share"), rows)
     say(f"{totals.frames} frames, {totals.masks} masks, {totals.pixels} pixels, {totals.void} void")
     if plot:

@@ -1,0 +1,87 @@
+"""`smalti demo`: a synthetic street, and the main job done on it."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from smalti.blend import overlay
+from smalti.cli.output import as_json, json_option, say
+from smalti.demo import Street, write_demo
+from smalti.frames import FrameGroup, SingleFrame
+from smalti.lint import check
+from smalti.plots import bar_chart
+from smalti.reading import read_frame, read_frames
+from smalti.stats import count_labels
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.argument("folder", default="smalti-demo", type=click.Path(file_okay=False))
+@json_option
+def demo(folder: str, as_json_text: bool) -> int:
+    """Make a small street in FOLDER, decode its masks, draw, count and check them. Needs no network."""
+    root = Path(folder)
+    write_demo(root)
+    out = root / "out"
+    out.mkdir(exist_ok=True)
+    facts = {"folder": folder, "label_map": _overlays(root, out), "clip": _clip(root, out)}
+    totals = count_labels(read_frames(root / "frames.jsonl"), mask_id="seg")
+    rows = totals.to_dict()["labels"]
+    shares = [(row["label"], row["pixel_share"] * 100) for row in rows]
+    (out / "labels.svg").write_text(bar_chart("Pixels per label", shares, unit="%"), encoding="utf-8")
+    report = check([root / "frames.jsonl", root / "clip.json"])
+    (out / "check.json").write_text(report.to_json(), encoding="utf-8")
+    if as_json_text:
+        as_json({**facts, "check": report.counts(), "ok": report.ok})
+        return 0 if report.ok else 1
+    say(f"frame    {facts['label_map']}")
+    say(f"clip     {facts['clip']}")
+    say("labels   " + ", ".join(f"{name} {share:.1f}%" for name, share in shares[:5]) + ", …")
+    say(f"check    {report!r}")
+    say("")
+    _say_next(folder)
+    return 0 if report.ok else 1
+
+
+def _only(path: Path) -> SingleFrame:
+    frame = read_frame(path)
+    if isinstance(frame, FrameGroup):
+        return next(iter(frame.values()))
+    return frame
+
+
+def _overlays(root: Path, out: Path) -> str:
+    frame = _only(root / "frame.json")
+    seg = frame.label_map("seg")
+    _save(out / "overlay.png", overlay(frame.image(), seg, 0.5, outline=True))
+    _save(out / "objects.png", overlay(frame.image(), frame.label_map("objects"), 0.6))
+    return repr(seg)
+
+
+def _clip(root: Path, out: Path) -> str:
+    """The clip's mask went through H.264: say how many pixels each reading of it gets right."""
+    frame = _only(root / "clip.json")
+    truth = Street().at(frame.timestamp / 1000).labels
+    right = {}
+    for policy in ("exact", "nearest", "repair"):
+        seg = frame.label_map(lossy=policy)  # type: ignore[arg-type]
+        right[policy] = float(np.mean(seg.data == truth))
+    _save(out / "clip_overlay.png", overlay(frame.image(), frame.label_map(), 0.5))
+    return "H.264 mask read right: " + ", ".join(f"{policy} {share:.1%}" for policy, share in right.items())
+
+
+def _save(path: Path, rgb: object) -> None:
+    from PIL import Image
+
+    Image.fromarray(rgb).save(path)
+
+
+def _say_next(folder: str) -> None:
+    say(f"wrote {folder}/out: overlay.png, objects.png, clip_overlay.png, labels.svg, check.json")
+    say("go on with")
+    say(f"  smalti look {folder}/frame.json --mask seg --label car -o car.png")
+    say(f"  smalti look {folder}/clip.json --sheet 9 -o sheet.png")
+    say(f"  smalti check {folder}/frames.jsonl")
+    say(f"  smalti stats {folder}/frames.jsonl --plot labels.svg")
