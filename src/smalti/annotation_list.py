@@ -75,7 +75,9 @@ def make_annotations(
     mask_id = arguments.pop("mask_id", None)
     shapes = {key: arguments.pop(key) for key in list(arguments) if key in BY_ARGUMENT}
     if arguments:
-        raise FrameError(f"add_annotation has no argument {next(iter(arguments))!r}; shapes are {', '.join(BY_ARGUMENT)}")
+        raise FrameError(
+            f"add_annotation has no argument {next(iter(arguments))!r}; shapes are {', '.join(BY_ARGUMENT)}"
+        )
     shapes = {key: value for key, value in shapes.items() if value is not None}
     names = [labels] if isinstance(labels, str) else list(labels)
     shared = {"id": str(id) if id is not None else _next_id(live), "confidence": confidence, "metadata": metadata}

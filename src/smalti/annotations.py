@@ -67,7 +67,9 @@ class Annotation:
             poly = self._flatten(values) if values is not None else []
         except ValueError as error:
             raise FrameError(f"{type(self).__name__}: {error}", path="$.poly") from None
-        self.roi = Roi(label=names, id=None if id is None else str(id), poly=list(poly), confidence=confidence, meta=meta)
+        self.roi = Roi(
+            label=names, id=None if id is None else str(id), poly=list(poly), confidence=confidence, meta=meta
+        )
 
     @classmethod
     def on(cls, roi: Roi) -> Self:
@@ -152,8 +154,14 @@ class MaskAnnotation(Annotation):
     def __init__(self, mask_rgb: Sequence[int], mask_id: str | int | None = None, **kwargs: Any) -> None:
         super().__init__(None, **kwargs)
         value = [int(c) for c in mask_rgb]
-        if len(value) not in (1, 3) or list(mask_rgb) != value or not all(-1 <= c <= (255 if len(value) == 3 else 0xFFFFFFFF) for c in value):
-            raise FrameError(f"mask_rgb is {list(mask_rgb)!r}; allowed: three channels 0..255 (-1 = any)", path="$.mask.value")
+        if (
+            len(value) not in (1, 3)
+            or list(mask_rgb) != value
+            or not all(-1 <= c <= (255 if len(value) == 3 else 0xFFFFFFFF) for c in value)
+        ):
+            raise FrameError(
+                f"mask_rgb is {list(mask_rgb)!r}; allowed: three channels 0..255 (-1 = any)", path="$.mask.value"
+            )
         self.roi.mask = RoiMask(value=value, id="" if mask_id is None else str(mask_id))
 
     @property

@@ -94,7 +94,11 @@ class Resolution(Sequence[MaskBinding]):
         fitting = [p for p in self.masks if source_id in (None, p.source.id) and wanted in (None, p.mask.id)]
         if len(fitting) > 1 and wanted is None:
             used = {(b.source, b.mask) for b in self._bindings}
-            fitting = [p for p in fitting if (p.source.id, p.mask.id) in used] or [p for p in fitting if p.legend is not None] or fitting
+            fitting = (
+                [p for p in fitting if (p.source.id, p.mask.id) in used]
+                or [p for p in fitting if p.legend is not None]
+                or fitting
+            )
         if len(fitting) == 1:
             return fitting[0]
         known = [f"{p.source.id}/{p.mask.id}" for p in self.masks]
@@ -107,7 +111,10 @@ class Resolution(Sequence[MaskBinding]):
         )
 
     def __repr__(self) -> str:
-        lines = [f"  rois[{b.roi}] {b.color} in {b.source}/{b.mask} means {', '.join(b.labels)} (rule {b.rule})" for b in self]
+        lines = [
+            f"  rois[{b.roi}] {b.color} in {b.source}/{b.mask} means {', '.join(b.labels)} (rule {b.rule})"
+            for b in self
+        ]
         return "\n".join([f"Resolution of {len(self.masks)} mask(s):", *lines])
 
 
@@ -124,7 +131,9 @@ def resolve(frame: Any, legend: Legends = None) -> Resolution:
     """
     record: Frame = getattr(frame, "record", frame)
     given = legend if legend is not None else getattr(frame, "mask_labels", None)
-    bindings = [b for position, roi in enumerate(record.rois) if roi.mask is not None for b in _bind(record, position, roi)]
+    bindings = [
+        b for position, roi in enumerate(record.rois) if roi.mask is not None for b in _bind(record, position, roi)
+    ]
     masks = [
         _plan(source, mask, [b for b in bindings if (b.source, b.mask) == (source.id, mask.id)], given)
         for source in record.sources
@@ -148,7 +157,9 @@ def _bind(frame: Frame, position: int, roi: Roi) -> list[MaskBinding]:
     masks = {s.id: [m.id for m in s.masks] for s in candidates}
     path = f"$.rois[{position}].mask.id"
     mask_id = roi.mask.id if roi.mask else ""
-    listed = "; ".join(f"source {name!r} has masks {ids}" if ids else f"source {name!r} has no masks" for name, ids in masks.items())
+    listed = "; ".join(
+        f"source {name!r} has masks {ids}" if ids else f"source {name!r} has no masks" for name, ids in masks.items()
+    )
     raise MaskReferenceError(
         f"{path} is {mask_id!r} and the label is {roi.label}, but {listed}; name one of them, or give the source a single mask",
         path=path,

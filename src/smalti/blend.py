@@ -45,7 +45,9 @@ def overlay(
     if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8:
         raise DecodeError(f"the image is {picture.shape} {picture.dtype}; overlay takes (H, W, 3) uint8")
     if picture.shape[:2] != seg.size_hw:
-        raise DecodeError(f"the image is {picture.shape[:2]} and the label map {seg.size_hw} (H, W); resize one of them first: seg.resize(...)")
+        raise DecodeError(
+            f"the image is {picture.shape[:2]} and the label map {seg.size_hw} (H, W); resize one of them first: seg.resize(...)"
+        )
     if not 0 <= opacity <= 1:
         raise LegendError(f"opacity is {opacity}; allowed: 0..1")
     palette = seg.legend.display_colors()

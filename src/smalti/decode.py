@@ -80,7 +80,11 @@ def decode_raster(
     if legend is None or legend.kind == "ids" or scheme is not None:
         found = _decode_ids(raster, legend, scheme or (legend.scheme if legend else None))
         return replace(found, mode=raster.stored_mode, codec=raster.codec)
-    found = _decode_indices(raster, legend, lossy) if legend.kind == "indices" else _decode_colors(raster, legend, lossy, tolerance)
+    found = (
+        _decode_indices(raster, legend, lossy)
+        if legend.kind == "indices"
+        else _decode_colors(raster, legend, lossy, tolerance)
+    )
     notes = (*raster.notes, *found.notes)
     found = replace(found, notes=notes, pts_ms=raster.pts_ms, mode=raster.stored_mode, codec=raster.codec)
     if strict and found.settled.get("void"):
@@ -133,7 +137,9 @@ def _decode_ids(raster: Raster, legend: Legend | None, scheme: str | None) -> La
     data, found = ids.discover(ids.pack(samples, chosen), legend, chosen)
     notes = raster.notes
     if raster.lossy:
-        notes += (f"ids from a lossy codec ({raster.codec or raster.content_type}) cannot be recovered; values are read as they are",)
+        notes += (
+            f"ids from a lossy codec ({raster.codec or raster.content_type}) cannot be recovered; values are read as they are",
+        )
     void = int(kernels.count(data, len(found) + 1)[0])
     return LabelMap(data, found, "exact", {"exact": data.size - void, "void": void}, notes, raster.pts_ms)
 
@@ -141,12 +147,17 @@ def _decode_ids(raster: Raster, legend: Legend | None, scheme: str | None) -> La
 def _one_channel(samples: NDArray[np.generic], scheme: str) -> NDArray[np.generic]:
     if np.array_equal(samples[..., 0], samples[..., 1]) and np.array_equal(samples[..., 0], samples[..., 2]):
         return samples[..., 0]
-    raise DecodeError(f"the mask is RGB with unequal channels, but ids of scheme {scheme!r} are stored in one; name the scheme that wrote it")
+    raise DecodeError(
+        f"the mask is RGB with unequal channels, but ids of scheme {scheme!r} are stored in one; name the scheme that wrote it"
+    )
 
 
 def _decode_indices(raster: Raster, legend: Legend, policy: Lossy) -> LabelMap:
     if raster.lossy and policy != "exact":
-        grey = [Entry(e.labels, (e.code, e.code, e.code), e.code) if e.code is not None and 0 <= e.code < 256 else e for e in legend]
+        grey = [
+            Entry(e.labels, (e.code, e.code, e.code), e.code) if e.code is not None and 0 <= e.code < 256 else e
+            for e in legend
+        ]
         found = _decode_colors(raster, Legend.from_entries(grey, kind="colors"), policy, None)
         return replace(found, legend=legend)
     if raster.mode == "ycc" or raster.data is None:
@@ -162,11 +173,15 @@ def _through_table(samples: NDArray[np.generic], legend: Legend, bits: int) -> L
     """Stored numbers → entries through a table as long as the numbers can be large."""
     size = 1 << min(bits, 16) if samples.dtype != np.uint32 else int(samples.max(initial=0)) + 1
     if size > 1 << 24:
-        raise DecodeError(f"the mask stores numbers up to {size - 1}; a legend of indices reaches {(1 << 24) - 1}: is this an id mask?")
+        raise DecodeError(
+            f"the mask stores numbers up to {size - 1}; a legend of indices reaches {(1 << 24) - 1}: is this an id mask?"
+        )
     return _settle_exact(kernels.lookup(samples, legend.code_table(max(size, 256))), legend)
 
 
-def _settle_exact(data: NDArray[np.uint8] | NDArray[np.uint16], legend: Legend, notes: tuple[str, ...] = ()) -> LabelMap:
+def _settle_exact(
+    data: NDArray[np.uint8] | NDArray[np.uint16], legend: Legend, notes: tuple[str, ...] = ()
+) -> LabelMap:
     void = int(data.size - np.count_nonzero(data))
     return LabelMap(data, legend, "exact", {"exact": data.size - void, "void": void}, notes)
 
@@ -174,7 +189,13 @@ def _settle_exact(data: NDArray[np.uint8] | NDArray[np.uint16], legend: Legend, 
 def _decode_colors(raster: Raster, legend: Legend, policy: Lossy, tolerance: int | None) -> LabelMap:
     if raster.mode == "palette" and policy in ("auto", "exact") and tolerance is None:
         return _decode_palette(raster, legend)
-    if raster.mode == "grey" and not raster.lossy and raster.data is not None and policy in ("auto", "exact") and tolerance is None:
+    if (
+        raster.mode == "grey"
+        and not raster.lossy
+        and raster.data is not None
+        and policy in ("auto", "exact")
+        and tolerance is None
+    ):
         return _decode_grey(raster, raster.data, legend)
     colors, values = legend.without_wildcards()
     notes: tuple[str, ...] = ()
@@ -237,7 +258,9 @@ def _decode_grey(raster: Raster, samples: NDArray[np.generic], legend: Legend) -
 def _strangers(raster: Raster, found: LabelMap) -> UnknownColors:
     """What no entry explains: the five commonest values, each with the nearest colour of the legend."""
     rows = strange_colors(raster, found)[:5]
-    said = "; ".join(f"{c} on {n} px" + (f" (nearest {near}, {d} levels off)" if near is not None else "") for c, n, near, d in rows)
+    said = "; ".join(
+        f"{c} on {n} px" + (f" (nearest {near}, {d} levels off)" if near is not None else "") for c, n, near, d in rows
+    )
     return UnknownColors(
         f"{found.settled['void']} of {found.data.size} pixels have values that the legend lacks: {said}; "
         "add them to the legend, or decode with lossy='nearest' or 'repair'",
@@ -245,7 +268,9 @@ def _strangers(raster: Raster, found: LabelMap) -> UnknownColors:
     )
 
 
-def strange_colors(raster: Raster, found: LabelMap) -> Sequence[tuple[tuple[int, int, int], int, tuple[int, int, int] | None, int | None]]:
+def strange_colors(
+    raster: Raster, found: LabelMap
+) -> Sequence[tuple[tuple[int, int, int], int, tuple[int, int, int] | None, int | None]]:
     """(colour, pixels, nearest legend colour, largest channel difference) of void pixels, the commonest first."""
     pixels = to_rgb(raster)[found.data == 0]
     if not len(pixels):

@@ -50,7 +50,7 @@ class SingleFrame(Handle):
 
     __slots__ = ("_source_id",)
 
-    def __init__(  # noqa: PLR0913 - the wire's constructor
+    def __init__(
         self,
         source: str | Path | None = None,
         *,
@@ -84,7 +84,9 @@ class SingleFrame(Handle):
             preview=preview,
             meta=facts,
         )
-        self.record = Frame(sources=[first], id=None if id is None else str(id), context_id=context_id, meta=dict(metadata or {}))
+        self.record = Frame(
+            sources=[first], id=None if id is None else str(id), context_id=context_id, meta=dict(metadata or {})
+        )
         self.base = None
         self.mask_labels = None
         self._source_id = source_id
@@ -96,7 +98,9 @@ class SingleFrame(Handle):
             self.annotations = annotations
 
     @classmethod
-    def on(cls, record: Frame, source_id: str | None = None, *, base: str | None = None, mask_labels: Any = None) -> "SingleFrame":
+    def on(
+        cls, record: Frame, source_id: str | None = None, *, base: str | None = None, mask_labels: Any = None
+    ) -> "SingleFrame":
         """The view on an existing record through one of its sources (the first by default)."""
         view = cls.__new__(cls)
         view.record, view.base, view.mask_labels = record, base, mask_labels
@@ -109,7 +113,9 @@ class SingleFrame(Handle):
         for source in self.record.sources:
             if source.id == self._source_id:
                 return source
-        raise FrameError(f"the frame has no source {self._source_id!r} any more; it has {[s.id for s in self.record.sources]}")
+        raise FrameError(
+            f"the frame has no source {self._source_id!r} any more; it has {[s.id for s in self.record.sources]}"
+        )
 
     @property
     def source_id(self) -> str:
@@ -177,7 +183,9 @@ class SingleFrame(Handle):
     @masks_source.setter
     def masks_source(self, value: Mapping[Any, Any] | Sequence[Any] | None) -> None:
         if isinstance(value, (str, bytes, Path)):
-            raise FrameError(f"masks_source is {str(value)!r}; give a list of URIs or a dict id -> uri, or set mask_source")
+            raise FrameError(
+                f"masks_source is {str(value)!r}; give a list of URIs or a dict id -> uri, or set mask_source"
+            )
         given = value if isinstance(value, Mapping) else {f"{i:02d}": uri for i, uri in enumerate(value or ())}
         known = {mask.id: mask for mask in self.source_record.masks}
         masks = []
@@ -288,7 +296,9 @@ class SingleFrame(Handle):
             DecodeError, TimestampError, FileNotFoundError, StorageError: as the mask's bytes deserve.
         """
         plan = self._plan(mask_id, None if isinstance(legend, Legend) else legend)
-        return pixels.label_map(plan, self.base, legend if isinstance(legend, Legend) else None, (lossy, tolerance, strict, clamp))
+        return pixels.label_map(
+            plan, self.base, legend if isinstance(legend, Legend) else None, (lossy, tolerance, strict, clamp)
+        )
 
     def alpha(self, mask_id: str | int | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8: the mask read as opacity: its alpha channel, else its grey value, else its luma."""
@@ -324,13 +334,20 @@ class SingleFrame(Handle):
             )
         return pixels.local_path(masks[str(mask_id)], self.base, raise_on_error, force_download)
 
-    def get_local_masks_source(self, raise_on_error: bool = False, force_download: bool = False) -> dict[str, str | None]:
+    def get_local_masks_source(
+        self, raise_on_error: bool = False, force_download: bool = False
+    ) -> dict[str, str | None]:
         """{mask id: path of a local copy}."""
-        return {key: pixels.local_path(uri, self.base, raise_on_error, force_download) for key, uri in self.masks_source.items()}
+        return {
+            key: pixels.local_path(uri, self.base, raise_on_error, force_download)
+            for key, uri in self.masks_source.items()
+        }
 
     def copy(self) -> "SingleFrame":
         """The same data under a new random id."""
-        twin = SingleFrame.on(copying.deepcopy(self.record), self._source_id, base=self.base, mask_labels=self.mask_labels)
+        twin = SingleFrame.on(
+            copying.deepcopy(self.record), self._source_id, base=self.base, mask_labels=self.mask_labels
+        )
         twin.record.id = uuid.uuid4().hex
         return twin
 
@@ -341,7 +358,10 @@ class SingleFrame(Handle):
 
     def __repr__(self) -> str:
         size = f" {self.height}×{self.width}" if self.width and self.height else ""
-        parts = [f"{len(self.masks_source)} mask(s)" if self.masks_source else "", f"{len(self.annotations)} annotation(s)"]
+        parts = [
+            f"{len(self.masks_source)} mask(s)" if self.masks_source else "",
+            f"{len(self.annotations)} annotation(s)",
+        ]
         return f"SingleFrame {self.source or 'without source'}{size}: {', '.join(p for p in parts if p)}"
 
     def _repr_html_(self) -> str:
@@ -449,9 +469,9 @@ class FrameGroup(Handle, MutableMapping[str, SingleFrame]):
         Raises:
             MaskReferenceError: several masks fit; the message lists them.
         """
-        return SingleFrame.on(self.record, self._source_of(mask_id, source), base=self.base, mask_labels=self.mask_labels).label_map(
-            mask_id, **options
-        )
+        return SingleFrame.on(
+            self.record, self._source_of(mask_id, source), base=self.base, mask_labels=self.mask_labels
+        ).label_map(mask_id, **options)
 
     def alpha(self, mask_id: str | int | None = None, *, source: str | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8 opacity of one source's mask."""
@@ -464,7 +484,9 @@ class FrameGroup(Handle, MutableMapping[str, SingleFrame]):
         if source is None and len(self) == 1:
             source = next(iter(self))
         if source is None or source not in self:
-            raise FrameError(f"source {source!r} was asked for; the group has {list(self)}; name one of them", path="$.sources")
+            raise FrameError(
+                f"source {source!r} was asked for; the group has {list(self)}; name one of them", path="$.sources"
+            )
         return self[source]
 
     def copy(self) -> "FrameGroup":

@@ -59,7 +59,12 @@ SCHEMES: dict[str, Scheme] = {
     # COCO panoptic: id = R + 256 G + 65536 B; the category stands in the annotation of the segment.
     "coco": Scheme(3, lambda p: p[..., 0] | p[..., 1] << 8 | p[..., 2] << 16, _no_category, _itself),
     # COCO panoptic, two-channel form: R = category, G = instance (0 stuff, 255 crowd).
-    "coco2ch": Scheme(3, lambda p: p[..., 0] << 8 | p[..., 1], lambda i: (i >> 8).astype(np.int64), lambda i: (i & 255).astype(np.int64)),
+    "coco2ch": Scheme(
+        3,
+        lambda p: p[..., 0] << 8 | p[..., 1],
+        lambda i: (i >> 8).astype(np.int64),
+        lambda i: (i & 255).astype(np.int64),
+    ),
     # ADE20K full: class = R / 10 * 256 + G, instance = B; our id is class * 256 + instance.
     "ade20k": Scheme(
         3,
@@ -70,7 +75,9 @@ SCHEMES: dict[str, Scheme] = {
     # Cityscapes instanceIds: class * 1000 + n for things, the plain class for everything else.
     "cityscapes": Scheme(1, lambda p: p[..., 0], _thousands, _thousandths),
     # Mapillary Vistas and KITTI instances: class * 256 + n, 16 bit.
-    "mapillary": Scheme(1, lambda p: p[..., 0], lambda i: (i >> 8).astype(np.int64), lambda i: (i & 255).astype(np.int64)),
+    "mapillary": Scheme(
+        1, lambda p: p[..., 0], lambda i: (i >> 8).astype(np.int64), lambda i: (i & 255).astype(np.int64)
+    ),
     # BDD100K bitmasks: R = class, G = attribute bits, (B << 8) + A = instance. Alpha is data here.
     "bdd100k": Scheme(
         4,
@@ -101,7 +108,9 @@ def encoding_kind(encoding: str | None) -> tuple[str, str | None] | None:
     raise DecodeError(f"mask encoding {encoding!r} is not known; allowed: {', '.join([*fixed, *SCHEMES])}")
 
 
-def discover(ids: Ids, legend: Legend | None, scheme: str) -> tuple[NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32], Legend]:
+def discover(
+    ids: Ids, legend: Legend | None, scheme: str
+) -> tuple[NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32], Legend]:
     """Entry numbers (H, W) for an id mask, and the legend of what was found, in ascending order of ids.
 
     An entry of `legend` whose code is the id itself names it (panoptic segments); else one whose code is the id's

@@ -154,14 +154,18 @@ class LabelMap:
         known = {label for entry in self.legend.entries for label in entry.labels}
         known |= {_raw(entry, self.legend.kind) for entry in self.legend.entries}
         if self.legend.kind != "ids" and (unknown := [key for key in mapping if key not in known]):
-            raise LegendError(f"remap names {unknown[0]!r}, which the legend lacks; it has: {', '.join(self.legend.labels[:20])}")
+            raise LegendError(
+                f"remap names {unknown[0]!r}, which the legend lacks; it has: {', '.join(self.legend.labels[:20])}"
+            )
         return kernels.lookup(self.data, np.array(table, _fitting([void, *mapping.values()])))
 
     def _class_of(self, entry: Entry, mapping: Mapping[Any, int], void: int) -> int:
         raw = _raw(entry, self.legend.kind)
         asked = {mapping[key] for key in (*entry.labels, raw) if key in mapping}
         if len(asked) > 1:
-            raise LegendError(f"labels {', '.join(entry.labels)} of one entry are mapped to {sorted(asked)}; give them one number")
+            raise LegendError(
+                f"labels {', '.join(entry.labels)} of one entry are mapped to {sorted(asked)}; give them one number"
+            )
         return asked.pop() if asked else void
 
     def resize(self, size_hw: tuple[int, int]) -> "LabelMap":
@@ -200,7 +204,9 @@ class LabelMap:
         rows = [
             f'<tr><td style="background:#{bytes(palette[i].tolist()).hex()};width:1.2em"></td>'
             f"<td>{html.escape('/'.join(names))}</td><td>{_percent(n / total)}</td></tr>"
-            for i, (names, n) in enumerate(zip([("void",), *(e.labels for e in self.legend)], self.entry_counts().tolist(), strict=True))
+            for i, (names, n) in enumerate(
+                zip([("void",), *(e.labels for e in self.legend)], self.entry_counts().tolist(), strict=True)
+            )
             if n
         ]
         return f'<img alt="label map" src="data:image/png;base64,{picture}"><table>{"".join(rows)}</table>'

@@ -94,10 +94,14 @@ class Legend:
         """A legend of these entries; `shared="merge"` puts all names of one value on it and reports them in `.merged`."""
         listed = list(entries)
         if kind is None:
-            kind = "ids" if scheme else "colors" if any(e.color is not None for e in listed) or not listed else "indices"
+            kind = (
+                "ids" if scheme else "colors" if any(e.color is not None for e in listed) or not listed else "indices"
+            )
         usable = tuple(_unify(listed, kind, shared))
         if len(usable) > _MAX_ENTRIES and kind != "ids":
-            raise LegendError(f"the legend has {len(usable)} entries, at most {_MAX_ENTRIES} are allowed; is this an id mask?")
+            raise LegendError(
+                f"the legend has {len(usable)} entries, at most {_MAX_ENTRIES} are allowed; is this an id mask?"
+            )
         merged = tuple(
             f"{_say(_key(e, kind))} has {len(e.labels)} names: {', '.join(e.labels)}"
             for e in usable
@@ -142,7 +146,10 @@ class Legend:
 
     def to_mask_labels(self) -> list[dict[str, Any]]:
         """The version form `[{"value": [r, g, b], "labels": [...]}]`; indices become one-number values."""
-        return [{"value": list(v) if isinstance(v := e.value, tuple) else [v], "labels": list(e.labels)} for e in self.entries]
+        return [
+            {"value": list(v) if isinstance(v := e.value, tuple) else [v], "labels": list(e.labels)}
+            for e in self.entries
+        ]
 
     @property
     def labels(self) -> list[str]:

@@ -2,8 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,19 @@ from smalti.records import Mask, Source
 if TYPE_CHECKING:
     from smalti.codecs.clip import Clip
 
-__all__ = ["MAX_OPEN_CLIPS", "alpha", "close_clips", "image", "is_clip", "join", "label_map", "local_path", "mask_raster", "open_clip", "source_raster"]
+__all__ = [
+    "MAX_OPEN_CLIPS",
+    "alpha",
+    "close_clips",
+    "image",
+    "is_clip",
+    "join",
+    "label_map",
+    "local_path",
+    "mask_raster",
+    "open_clip",
+    "source_raster",
+]
 
 MAX_OPEN_CLIPS = 8
 """How many clips stay open for neighbouring requests; each holds a decoder and its index, never decoded pictures."""
@@ -62,14 +74,19 @@ def label_map(plan: MaskPlan, base: str | None, legend: Legend | None, options: 
     policy, tolerance, strict, clamp = options
     mask = plan.mask
     if plan.is_alpha and legend is None:
-        raise DecodeError(f"mask {mask.id!r} is an alpha mask: its values are opacity and have no labels; read it with alpha()", uri=mask.uri)
+        raise DecodeError(
+            f"mask {mask.id!r} is an alpha mask: its values are opacity and have no labels; read it with alpha()",
+            uri=mask.uri,
+        )
     chosen = legend if legend is not None else plan.legend
     scheme = (legend.scheme if legend is not None else plan.scheme) or None
     uri = join(mask.uri, base)
     try:
         if not is_clip(uri, mask.content_type) and scheme is None and not strict:
             data = storage.fetch(uri)
-            found = decode_mask(data, chosen, content_type=mask.content_type, at_ms=mask.timestamp, lossy=policy, tolerance=tolerance)
+            found = decode_mask(
+                data, chosen, content_type=mask.content_type, at_ms=mask.timestamp, lossy=policy, tolerance=tolerance
+            )
         else:
             raster = _raster(uri, mask.content_type, mask.timestamp, clamp=clamp)
             found = decode_raster(raster, chosen, lossy=policy, tolerance=tolerance, strict=strict, scheme=scheme)
@@ -211,5 +228,3 @@ def open_clip(uri: str, content_type: str | None = None) -> "Iterator[Clip]":
 def close_clips() -> None:
     """Close every clip that is kept open, e.g. before deleting the files."""
     _pool.close()
-
-

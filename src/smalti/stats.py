@@ -25,12 +25,21 @@ def facts_of(found: LabelMap, *, source: str, mask: str) -> MaskFacts:
     segments = []
     if found.legend.kind == "ids":
         segments = [
-            SegmentFacts(id=int(s.id), label=None if s.label == str(s.id) else s.label, pixels=s.pixels, box2d_xywh=s.box2d_xywh)
+            SegmentFacts(
+                id=int(s.id), label=None if s.label == str(s.id) else s.label, pixels=s.pixels, box2d_xywh=s.box2d_xywh
+            )
             for s in found.segments()
         ]
     named = {label: n for label, n in found.counts().items() if n}
     return MaskFacts(
-        source=source, mask=mask, size_hw=found.size_hw, mode=found.mode, codec=found.codec, pixels=named, void=found.void, segments=segments
+        source=source,
+        mask=mask,
+        size_hw=found.size_hw,
+        mode=found.mode,
+        codec=found.codec,
+        pixels=named,
+        void=found.void,
+        segments=segments,
     )
 
 
@@ -45,7 +54,9 @@ def frame_facts(frame: AnyFrame, legend: Any = None) -> list[MaskFacts]:
     """
     plans = resolve(frame, legend).masks
     return [
-        facts_of(read_plan(plan, frame.base), source=plan.source.id, mask=plan.mask.id) for plan in plans if not plan.is_alpha
+        facts_of(read_plan(plan, frame.base), source=plan.source.id, mask=plan.mask.id)
+        for plan in plans
+        if not plan.is_alpha
     ]
 
 
@@ -166,7 +177,10 @@ def agreement(truth: LabelMap, predicted: LabelMap) -> tuple[NDArray[np.int64], 
     names = list(dict.fromkeys([*truth.legend.labels, *predicted.legend.labels]))
     number = {name: i for i, name in enumerate(names)}
     void = len(names)
-    sides = [m.remap({label: number[label] for e in m.legend for label in e.labels[:1]}, void=void) for m in (truth, predicted)]
+    sides = [
+        m.remap({label: number[label] for e in m.legend for label in e.labels[:1]}, void=void)
+        for m in (truth, predicted)
+    ]
     return kernels.confusion(sides[0], sides[1], void + 1), names
 
 

@@ -178,7 +178,15 @@ def _normalise_roi(found: Any) -> Any:
     labels: list[Any] = []
     for key in ("label", "labels"):
         given = found.get(key)
-        labels += [given] if isinstance(given, str) else given if isinstance(given, list) else [given] if given is not None else []
+        labels += (
+            [given]
+            if isinstance(given, str)
+            else given
+            if isinstance(given, list)
+            else [given]
+            if given is not None
+            else []
+        )
     roi["label"] = labels if any(not isinstance(label, str) for label in labels) else list(dict.fromkeys(labels))
     roi["sources"] = _each([s] if isinstance(s := roi.get("sources"), (str, int)) else s, _text)
     roi["poly"] = _flatten(roi.get("poly"))
@@ -230,7 +238,9 @@ def _flatten(poly: Any) -> Any:
     """Nested polygons become the flat wire form: points are chained, rings are separated."""
     if not isinstance(poly, list) or not any(isinstance(part, list) for part in poly):
         return poly
-    if all(isinstance(part, list) and len(part) in (2, 3) and not any(isinstance(p, list) for p in part) for part in poly):
+    if all(
+        isinstance(part, list) and len(part) in (2, 3) and not any(isinstance(p, list) for p in part) for part in poly
+    ):
         return [number for point in poly for number in point]
     flat: list[Any] = []
     for ring in poly:
@@ -244,7 +254,10 @@ def _merge_extra(found: Any) -> Any:
         return [_merge_extra(item) for item in found]
     if not isinstance(found, dict):
         return found
-    merged = {key: _merge_extra(value) if key in ("sources", "masks", "preview", "rois", "mask") else value for key, value in found.items()}
+    merged = {
+        key: _merge_extra(value) if key in ("sources", "masks", "preview", "rois", "mask") else value
+        for key, value in found.items()
+    }
     merged.update(merged.pop(_EXTRA, {}))
     return merged
 
@@ -261,17 +274,23 @@ def validate(frame: Frame, *, where: str = "frame") -> None:
     for i, source in enumerate(frame.sources):
         if known.setdefault(source.id, i) != i:
             path = f"$.sources[{i}].id"
-            raise FrameError(f"{where}: {path} is {source.id!r}, which $.sources[{known[source.id]}] has already", path=path)
+            raise FrameError(
+                f"{where}: {path} is {source.id!r}, which $.sources[{known[source.id]}] has already", path=path
+            )
         mask_ids = [mask.id for mask in source.masks]
         if len(set(mask_ids)) != len(mask_ids):
             again = next(j for j, mask_id in enumerate(mask_ids) if mask_id in mask_ids[:j])
             path = f"$.sources[{i}].masks[{again}].id"
-            raise FrameError(f"{where}: {path} is {mask_ids[again]!r}, which another mask of this source has already", path=path)
+            raise FrameError(
+                f"{where}: {path} is {mask_ids[again]!r}, which another mask of this source has already", path=path
+            )
     for i, roi in enumerate(frame.rois):
         for j, name in enumerate(roi.sources):
             if name not in known:
                 path = f"$.rois[{i}].sources[{j}]"
-                raise FrameError(f"{where}: {path} is {name!r}; the frame has sources {', '.join(map(repr, known))}", path=path)
+                raise FrameError(
+                    f"{where}: {path} is {name!r}; the frame has sources {', '.join(map(repr, known))}", path=path
+                )
         if roi.mask is not None:
             _validate_value(roi.mask.value, f"$.rois[{i}].mask.value", where)
 

@@ -14,7 +14,20 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "smalti"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES, MAX_FUNCTION, MAX_PARAMETERS = 500, 60, 8
-HEAVY = ("pyarrow", "lance", "sqlalchemy", "torch", "ray", "av", "litestar", "uvicorn", "rich", "PIL", "obstore", "click")
+HEAVY = (
+    "pyarrow",
+    "lance",
+    "sqlalchemy",
+    "torch",
+    "ray",
+    "av",
+    "litestar",
+    "uvicorn",
+    "rich",
+    "PIL",
+    "obstore",
+    "click",
+)
 # Constructors that follow the wire keep the wire's many keywords.
 WIDE = {"smalti/frames.py": {"__init__"}, "smalti/view.py": {"add_query", "add_multi_query"}}
 
@@ -35,7 +48,11 @@ def _functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     body = function.body
     start = function.lineno
-    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+    if (
+        isinstance(body[0], ast.Expr)
+        and isinstance(body[0].value, ast.Constant)
+        and isinstance(body[0].value.value, str)
+    ):
         return (function.end_lineno or start) - start + 1 - ((body[0].end_lineno or 0) - body[0].lineno + 1)
     return (function.end_lineno or start) - start + 1
 
@@ -51,9 +68,20 @@ def test_signatures_are_narrow(path: Path) -> None:
     wide = []
     for function in _functions(path):
         arguments = function.args
-        count = len([a for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if a.arg not in ("self", "cls")])
+        count = len(
+            [
+                a
+                for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+                if a.arg not in ("self", "cls")
+            ]
+        )
         is_command = any("command" in ast.unparse(d) or "option" in ast.unparse(d) for d in function.decorator_list)
-        if count > MAX_PARAMETERS and not is_command and not allegro and function.name not in WIDE.get(_relative(path), ()):
+        if (
+            count > MAX_PARAMETERS
+            and not is_command
+            and not allegro
+            and function.name not in WIDE.get(_relative(path), ())
+        ):
             wide.append(f"{function.name}: {count} parameters")
     assert wide == []
 
@@ -116,7 +144,7 @@ def test_no_import_cycle() -> None:
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
-        assert name not in trail, f"cycle: {' -> '.join([*trail[trail.index(name):], name])}"
+        assert name not in trail, f"cycle: {' -> '.join([*trail[trail.index(name) :], name])}"
         if name in done:
             return
         for other in graph[name]:

@@ -18,11 +18,60 @@ from smalti.legend import Legend
 
 __all__ = ["Folder", "Unpaired", "find_legend", "read_folder"]
 
-MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt", "gtfine", "ground_truth", "groundtruth", "segmentation")
-MASK_FOLDERS += ("segmentationclass", "segmentationclassaug", "seg", "segs", "semantic", "labelids", "targets", "annotation")
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "frames", "frame", "jpegimages", "leftimg8bit", "rgb", "photos", "pictures", "inputs")
-LEGEND_FILES = ("legend.json", "label_colors.txt", "class_dict.csv", "labelmap.txt", "legend.csv", "legend.txt", "classes.json")
-LEGEND_FILES += ("labels.json", "label_map.json", "dataset_meta.json", "classes.csv", "classes.txt", "labels.txt", "class_names.txt")
+MASK_FOLDERS = (
+    "masks",
+    "mask",
+    "labels",
+    "label",
+    "annotations",
+    "gt",
+    "gtfine",
+    "ground_truth",
+    "groundtruth",
+    "segmentation",
+)
+MASK_FOLDERS += (
+    "segmentationclass",
+    "segmentationclassaug",
+    "seg",
+    "segs",
+    "semantic",
+    "labelids",
+    "targets",
+    "annotation",
+)
+IMAGE_FOLDERS = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "frames",
+    "frame",
+    "jpegimages",
+    "leftimg8bit",
+    "rgb",
+    "photos",
+    "pictures",
+    "inputs",
+)
+LEGEND_FILES = (
+    "legend.json",
+    "label_colors.txt",
+    "class_dict.csv",
+    "labelmap.txt",
+    "legend.csv",
+    "legend.txt",
+    "classes.json",
+)
+LEGEND_FILES += (
+    "labels.json",
+    "label_map.json",
+    "dataset_meta.json",
+    "classes.csv",
+    "classes.txt",
+    "labels.txt",
+    "class_names.txt",
+)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 CLIPS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 _ENDINGS = re.compile(
@@ -61,7 +110,9 @@ class Folder:
     def frames(self) -> Iterator[SingleFrame]:
         """One frame per mask, without ROIs: the legend explains the values (see `annotated`)."""
         for image, mask in self.pairs:
-            frame = SingleFrame(str(image) if image else "", id=mask.stem, masks_source={"seg": str(mask)}, context_id=str(mask.parent))
+            frame = SingleFrame(
+                str(image) if image else "", id=mask.stem, masks_source={"seg": str(mask)}, context_id=str(mask.parent)
+            )
             frame.source_record.masks[0].encoding = self.encoding
             yield frame
 
@@ -104,7 +155,11 @@ def read_folder(
     if beside:
         mask_files = [path for path in _pictures(root) if _ENDINGS.search(path.stem)]
     if not mask_files:
-        said = f"no pictures match {str(masks)!r}" if masks is not None else f"no subfolder is called {', '.join(MASK_FOLDERS[:6])}, …"
+        said = (
+            f"no pictures match {str(masks)!r}"
+            if masks is not None
+            else f"no subfolder is called {', '.join(MASK_FOLDERS[:6])}, …"
+        )
         raise FrameError(f"{root}: {said}; name the folder (or a pattern) of the masks")
     taken = set(mask_files)
     if images is not None:
@@ -137,7 +192,10 @@ def find_legend(folder: Path) -> Path | None:
     for name in LEGEND_FILES:
         if name in names:
             return names[name]
-    return next((path for name, path in names.items() if re.search(r"(legend|label_colors|class_dict)\.(csv|txt|json)$", name)), None)
+    return next(
+        (path for name, path in names.items() if re.search(r"(legend|label_colors|class_dict)\.(csv|txt|json)$", name)),
+        None,
+    )
 
 
 def _legend_of(root: Path, mask_folder: Path, given: str | Path | Legend | None) -> tuple[Legend | None, Path | None]:
@@ -167,10 +225,16 @@ def _pictures(folder: Path) -> list[Path]:
 def _files(root: Path, named: str | Path) -> list[Path]:
     for candidate in (root / named, Path(named)):
         if candidate.is_dir():
-            return _pictures(candidate) or sorted(p for p in candidate.rglob("*") if p.suffix.lower() in PICTURES + CLIPS)
+            return _pictures(candidate) or sorted(
+                p for p in candidate.rglob("*") if p.suffix.lower() in PICTURES + CLIPS
+            )
         if candidate.is_file():
             return [candidate]
-    return sorted(p for p in root.glob(str(named)) if p.suffix.lower() in PICTURES + CLIPS) if not Path(named).is_absolute() else []
+    return (
+        sorted(p for p in root.glob(str(named)) if p.suffix.lower() in PICTURES + CLIPS)
+        if not Path(named).is_absolute()
+        else []
+    )
 
 
 def _subfolders(root: Path) -> list[Path]:

@@ -106,7 +106,8 @@ def _strays(raster: Raster, found: LabelMap, where: str) -> Iterator[Finding]:
         )
         return
     listed = "; ".join(
-        f"{c} on {n} px" + (f", nearest {_name(found.legend, near_to)} {near_to}, {d} levels off" if near_to is not None else "")
+        f"{c} on {n} px"
+        + (f", nearest {_name(found.legend, near_to)} {near_to}, {d} levels off" if near_to is not None else "")
         for c, n, near_to, d in rows[:5]
     )
     if len(rows) > 3 * max(len(found.legend), 4) and _on_edges(found) > 0.9:
@@ -146,9 +147,20 @@ def _on_edges(found: LabelMap) -> float:
 def _void(found: LabelMap, where: str) -> Iterator[Finding]:
     share = found.void / max(found.data.size, 1)
     if share == 1:
-        yield find("empty-mask", where, "no pixel of the mask is in the legend", "check that this legend belongs to this mask", "error")
+        yield find(
+            "empty-mask",
+            where,
+            "no pixel of the mask is in the legend",
+            "check that this legend belongs to this mask",
+            "error",
+        )
     elif share > VOID_SHARE:
-        yield find("void-share", where, f"{share:.1%} of the mask is void", "name the background in the legend, or accept it as void")
+        yield find(
+            "void-share",
+            where,
+            f"{share:.1%} of the mask is void",
+            "name the background in the legend, or accept it as void",
+        )
 
 
 def _alpha(raster: Raster, found: LabelMap, where: str) -> Iterator[Finding]:
@@ -163,5 +175,3 @@ def _alpha(raster: Raster, found: LabelMap, where: str) -> Iterator[Finding]:
             f"{hidden} labelled pixels ({hidden / found.data.size:.3%}) have alpha 0{': it looks like noise' if few else ''}",
             "labels are read whatever the alpha; drop the channel, or say encoding='alpha' or an id scheme if it is data",
         )
-
-

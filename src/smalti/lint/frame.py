@@ -32,7 +32,9 @@ def look_at_frame(frame: SingleFrame | FrameGroup, where: str, legend: Any) -> F
     try:
         found = resolve(frame.record, legend if legend is not None else frame.mask_labels)
     except MaskReferenceError as error:
-        return FrameLook(frame.id, [find("mask-reference", f"{where} {error.path}", str(error), "name a mask that exists")], [])
+        return FrameLook(
+            frame.id, [find("mask-reference", f"{where} {error.path}", str(error), "name a mask that exists")], []
+        )
     except LegendError as error:
         return FrameLook(frame.id, [find("legend-clash", where, str(error), "give each meaning its own value")], [])
     for i, source in enumerate(frame.record.sources):
@@ -57,7 +59,11 @@ def _look(raster: Raster, plan: MaskPlan, found: Resolution, place: str) -> Mask
     try:
         return look_at(raster, plan.legend, plan.scheme, place)
     except (DecodeError, LegendError) as error:
-        return MaskLook([find("file-unreadable", place, str(error), "name the encoding that wrote the mask")], frozenset(), raster.stored_mode)
+        return MaskLook(
+            [find("file-unreadable", place, str(error), "name the encoding that wrote the mask")],
+            frozenset(),
+            raster.stored_mode,
+        )
 
 
 def _read_source(source: Source, base: str | None, place: str, findings: list[Finding]) -> Raster | None:
@@ -78,7 +84,9 @@ def _read_mask(plan: MaskPlan, base: str | None, place: str, findings: list[Find
     try:
         return pixels.mask_raster(plan.mask, base)
     except TimestampError as error:
-        findings.append(find("timestamp-outside", f"{place} .timestamp", str(error), "use a time inside the mask's own clip"))
+        findings.append(
+            find("timestamp-outside", f"{place} .timestamp", str(error), "use a time inside the mask's own clip")
+        )
     except FileNotFoundError as error:
         findings.append(find("file-missing", place, str(error), "check the path, or add the file"))
     except (SmaltiError, OSError) as error:
@@ -108,7 +116,9 @@ def _sizes(source: Source, picture: Raster | None, plan: MaskPlan, mask: Raster,
             place,
             f"the mask is {width}×{height}, the image {wide}×{high}"
             + (" before it is turned" if turned else ": off by one" if near else ""),
-            "turn the image's pixels and drop its orientation" if turned else "make the mask again at the image's size; never stretch it smoothly",
+            "turn the image's pixels and drop its orientation"
+            if turned
+            else "make the mask again at the image's size; never stretch it smoothly",
         )
     for name, record, raster in (("source", source, picture), ("mask", plan.mask, mask)):
         if raster is not None and record.width and record.height and (record.height, record.width) != raster.size_hw:
@@ -147,5 +157,3 @@ def _lengths(source: Source, plans: list[MaskPlan], base: str | None, where: str
                 f"the mask clip has {masks} pictures, the source clip {pictures}",
                 "match them by time, not by number; check where pictures were dropped",
             )
-
-

@@ -104,5 +104,7 @@ class Report:
 
     def __repr__(self) -> str:
         by = Counter(f.severity for f in self.findings)
-        said = ", ".join(f"{by[s]} {s}{'s' if by[s] != 1 and s != 'info' else ''}" for s in ("error", "warning", "info") if by[s])
+        said = ", ".join(
+            f"{by[s]} {s}{'s' if by[s] != 1 and s != 'info' else ''}" for s in ("error", "warning", "info") if by[s]
+        )
         return f"Report on {self.frames} frame(s), {self.masks} mask(s): {said or 'nothing found'}"

@@ -65,7 +65,14 @@ def check(
     whole.findings += problems
     whole.findings += _over_all(whole)
     if not whole.frames and not whole.findings:
-        whole.findings.append(find("nothing-checked", "input", "there is no frame in it", "name a frame file, or a folder with images and masks"))
+        whole.findings.append(
+            find(
+                "nothing-checked",
+                "input",
+                "there is no frame in it",
+                "name a frame file, or a folder with images and masks",
+            )
+        )
     return Report(whole.findings, frames=whole.frames, masks=whole.masks)
 
 
@@ -83,7 +90,9 @@ def _handles(listed: Iterable[Checkable], problems: list[Finding], legend: Any) 
         elif isinstance(item, (str, Path)):
             yield from _of_path(str(item), problems, legend)
         else:
-            raise FrameError(f"item {position} is a {type(item).__name__}; check takes frames, or paths of frame files and folders")
+            raise FrameError(
+                f"item {position} is a {type(item).__name__}; check takes frames, or paths of frame files and folders"
+            )
 
 
 def _of_path(path: str, problems: list[Finding], legend: Any) -> Iterator[Item]:
@@ -106,10 +115,24 @@ def _of_folder(path: str, problems: list[Finding], legend: Any) -> Iterator[Item
     try:
         found = read_folder(Path(path), legend=legend if isinstance(legend, Legend) else None, unpaired=loose)
     except FrameError as error:
-        problems.append(find("nothing-checked", path, str(error), "name the masks and the legend: smalti import PATH --masks … --legend …"))
+        problems.append(
+            find(
+                "nothing-checked",
+                path,
+                str(error),
+                "name the masks and the legend: smalti import PATH --masks … --legend …",
+            )
+        )
         return
     for note in found.legend.merged if found.legend is not None else ():
-        problems.append(find("legend-shared-color", str(found.legend_path), note, "give each name its own color; until then they are one"))
+        problems.append(
+            find(
+                "legend-shared-color",
+                str(found.legend_path),
+                note,
+                "give each name its own color; until then they are one",
+            )
+        )
     for frame in found.frames:
         yield frame, f"{path}: {Path(frame.source or frame.mask_source or '').name}", found.legend or legend
     problems += [find("unpaired", str(one.path), one.reason, "add its partner, or leave it out") for one in loose]
@@ -127,17 +150,24 @@ def _gather(whole: _Whole, look: FrameLook) -> None:
 
 
 def _group_of(plan: MaskPlan) -> str:
-    return f"mask {plan.mask.id!r} in {str(Path(plan.mask.uri).parent)}"
+    return f"mask {plan.mask.id!r} in {Path(plan.mask.uri).parent!s}"
 
 
 def _over_all(whole: _Whole) -> Iterator[Finding]:
     for frame_id, times in whole.ids.items():
         if times > 1:
-            yield find("duplicate-id", f"frame {frame_id}", f"{times} frames have the id {frame_id!r}", "give each frame its own id")
+            yield find(
+                "duplicate-id",
+                f"frame {frame_id}",
+                f"{times} frames have the id {frame_id!r}",
+                "give each frame its own id",
+            )
     for legend, used in whole.used.items():
         unused = [entry for i, entry in enumerate(legend.entries) if i not in used]
         if unused and legend.kind != "ids":
-            names = ", ".join("/".join(e.labels) for e in unused[:12]) + (f", … {len(unused) - 12} more" if len(unused) > 12 else "")
+            names = ", ".join("/".join(e.labels) for e in unused[:12]) + (
+                f", … {len(unused) - 12} more" if len(unused) > 12 else ""
+            )
             yield find(
                 "legend-entry-unused",
                 f"legend of {len(legend)} entries",
@@ -147,4 +177,9 @@ def _over_all(whole: _Whole) -> Iterator[Finding]:
     for group, modes in whole.modes.items():
         if len(modes) > 1:
             said = ", ".join(f"{n} {mode}" for mode, n in modes.most_common())
-            yield find("mixed-modes", group, f"the masks are stored in {len(modes)} modes: {said}", "store all masks of one kind alike")
+            yield find(
+                "mixed-modes",
+                group,
+                f"the masks are stored in {len(modes)} modes: {said}",
+                "store all masks of one kind alike",
+            )
