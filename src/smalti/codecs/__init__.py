@@ -140,13 +140,13 @@ def _wrap(result: "Raster | NDArray[Any]", content_type: str, limits: Limits) ->
         array, bits = array.astype(np.uint8), 1
     else:
         bits = array.dtype.itemsize * 8
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype not in (np.uint8, np.uint16, np.uint32) or array.ndim not in (2, 3):
         raise DecodeError(
             f"the decoder for {content_type!r} returned {array.dtype} of shape {array.shape}; "
             "uint8, uint16, uint32 or bool of shape (H, W) or (H, W, 1..4) is allowed",
             content_type=content_type,
         )
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     limits.check_pixels(array.shape[1], array.shape[0], content_type=content_type)
     channels = 1 if array.ndim == 2 else array.shape[2]
     if channels not in (1, 2, 3, 4):

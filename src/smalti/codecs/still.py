@@ -60,12 +60,14 @@ def _palette(picture: "Image.Image") -> NDArray[np.uint8]:
     return np.array(flat, np.uint8).reshape(-1, 3)
 
 
-def _integers(picture: "Image.Image", content_type: str) -> NDArray[Any]:
+def _integers(picture: "Image.Image", content_type: str, signed: bool) -> NDArray[Any]:
     """Samples of the modes "I" and "I;16*", which must not be negative: they are codes."""
     samples = np.asarray(picture)
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     if samples.dtype.kind == "u":
         return samples
+    if not signed:
+        return samples.view(np.uint32)  # Pillow has no unsigned 32-bit mode, but keeps the bits
     if samples.size and int(samples.min()) < 0:
         raise DecodeError(
             f"{content_type}: signed samples down to {int(samples.min())}; 0 and above are allowed: "
@@ -82,11 +84,15 @@ def as_raster(
     codec: str,
     bits: int = 8,
     lossy: bool = False,
+    signed: bool = True,
     alpha: NDArray[Any] | None = None,
     orientation: int = 1,
     notes: list[str],
 ) -> Raster:
-    """A loaded picture as a Raster, by its mode; modes without a place there are converted to RGB, with a note."""
+    """A loaded picture as a Raster, by its mode; modes without a place there are converted to RGB, with a note.
+
+    `signed` says what 32-bit samples are.
+    """
     mode: Literal["grey", "palette", "rgb"]
     data: NDArray[Any]
     palette = None
@@ -103,7 +109,7 @@ def as_raster(
     elif picture.mode in ("RGB", "RGBA"):
         mode, data = "rgb", np.asarray(picture)
     elif picture.mode.startswith("I"):
-        mode, data = "grey", _integers(picture, content_type)
+        mode, data = "grey", _integers(picture, content_type, signed)
         bits = data.dtype.itemsize * 8
     else:
         raise DecodeError(

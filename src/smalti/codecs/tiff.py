@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalti.codecs.exif import ORIENTATION_TAG, find_orientation
 from smalti.codecs.limits import DEFAULT_LIMITS, Limits
 from smalti.codecs.raster import Raster
 from smalti.codecs.refusals import kept_quiet, refused
 from smalti.codecs.still import as_raster, load, open_picture
+from smalti.codecs.tiff_samples import Directory, keeps_better, read_directory, read_samples
 
 if TYPE_CHECKING:
     from PIL import ImageFile
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["decode_tiff"]
 
 CONTENT_TYPE = "image/tiff"
-_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC = 258, 259, 262
+_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 259, 262, 339
 # Old and new JPEG, JPEG 2000, WebP, LERC, JPEG XL: values may have changed on their way in.
 _LOSSY = frozenset({6, 7, 33003, 33005, 34712, 34887, 34892, 50001, 50002, 52546})
 
@@ -34,9 +36,10 @@ def _upright(data: bytes) -> tuple[bytes, int]:
     return bytes(patched), value if 1 <= value <= 8 else 1
 
 
-def _first_bits(picture: "ImageFile.ImageFile") -> int:
-    bits: Any = getattr(picture, "tag_v2", {}).get(_BITS_PER_SAMPLE, (1,))
-    return int(bits[0]) if isinstance(bits, tuple) and bits else 1
+def _first(picture: "ImageFile.ImageFile", tag: int) -> int:
+    """The first value of a tag whose default is 1."""
+    value: Any = getattr(picture, "tag_v2", {}).get(tag, 1)
+    return int(value[0] if isinstance(value, tuple) else value)
 
 
 def decode_tiff(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Raster:
@@ -45,6 +48,10 @@ def decode_tiff(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Raster:
     Raises:
         DecodeError: not a TIFF, truncated, damaged, of floating point or negative samples, or beyond the limits.
     """
+    directory = read_directory(data)
+    if directory is not None and keeps_better(directory):
+        return _kept(read_samples(data, directory, limits), directory, find_orientation(data))
+
     from PIL.TiffImagePlugin import TiffImageFile
 
     notes = list[str]()
@@ -52,9 +59,9 @@ def decode_tiff(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Raster:
     picture = open_picture(TiffImageFile, upright, limits, CONTENT_TYPE, notes)
     # libtiff's pages and EXIF blocks are read while loading, with warnings: all of it is kept quiet.
     with refused(CONTENT_TYPE), kept_quiet(notes):
-        compression = int(getattr(picture, "tag_v2", {}).get(_COMPRESSION, 1))
+        compression, bits = _first(picture, _COMPRESSION), _first(picture, _BITS_PER_SAMPLE)
         photometric = getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC, 0)
-        bits = _first_bits(picture)
+        signed = _first(picture, _SAMPLE_FORMAT) != 1
         pages = int(getattr(picture, "n_frames", 1))
         # An orientation in XMP would turn the picture, too; it says nothing about the samples.
         picture.getexif()[ORIENTATION_TAG] = 1
@@ -64,17 +71,36 @@ def decode_tiff(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Raster:
     if photometric == 0 and picture.mode in ("1", "L"):
         notes.append("stored with 0 as white; samples are given with 0 as black")
     if bits == 16 and picture.mode in ("RGB", "RGBA"):
-        notes.append("16-bit RGB samples were reduced to 8 bits; store masks as PNG to keep them")
+        notes.append(
+            "16-bit RGB samples of this compression were reduced to 8 bits; store the picture as PNG to keep them"
+        )
     raster = as_raster(
         picture,
         content_type=CONTENT_TYPE,
         codec="tiff",
         bits=bits if bits in (1, 2, 4, 8) else 8,
         lossy=compression in _LOSSY,
+        signed=signed,
         orientation=orientation,
         notes=notes,
     )
     return _unscaled(raster)
+
+
+def _kept(samples: NDArray[Any], directory: Directory, orientation: tuple[int, int, str] | None) -> Raster:
+    """What our own reader kept, as a Raster."""
+    channels = samples.shape[2]
+    color = samples[..., :3] if channels > 2 else samples[..., 0]
+    return Raster(
+        mode="rgb" if channels > 2 else "grey",
+        data=np.ascontiguousarray(color),
+        alpha=np.ascontiguousarray(samples[..., -1]) if channels in (2, 4) else None,
+        bits=samples.dtype.itemsize * 8,
+        content_type=CONTENT_TYPE,
+        orientation=orientation[0] if orientation is not None and 1 <= orientation[0] <= 8 else 1,
+        codec="tiff",
+        notes=("the file holds more than one page; the first was read",) if directory.more_pages else (),
+    )
 
 
 def _unscaled(raster: Raster) -> Raster:
