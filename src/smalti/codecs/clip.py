@@ -72,10 +72,9 @@ class Clip:
                 content_type=found or declared,
                 known=DEMUXERS,
             )
-        self._film = Film(source, name, found, limits)
+        self._film = Film(source, uri, found, limits)
         self._index, notes = self._film.scan()
         self.size_hw, self.codec = self._film.size_hw, self._film.codec
-        self._uri = uri
         if declared not in (None, found, "video/*") and declared not in MOTION_JPEG:
             notes = (f"the record says {declared}, the bytes are {found} and were read as that", *notes)
         self.notes: tuple[str, ...] = notes
@@ -228,14 +227,19 @@ class Clip:
         run = self._opened()
         if self._latest is not None and self._latest[0] == number:
             return self._latest[1]
-        lossy = self.lossy
-        key = self._index.key_before(number)
-        if not run.reaches(number, key):
-            run.seek(key)
-        frame = run.until(number)
-        if frame is None:
-            run.seek(0)
+        try:
+            lossy = self.lossy
+            key = self._index.key_before(number)
+            if not run.reaches(number, key):
+                run.seek(key)
             frame = run.until(number)
+            if frame is None:
+                run.seek(0)
+                frame = run.until(number)
+        except OSError:  # of the file, not of the clip: a decoder that missed bytes must not go on
+            run.close()
+            self._run = None
+            raise
         if frame is None:
             raise self._missing(number, run)
         raster = self._raster(number, frame, run, lossy)
@@ -257,15 +261,13 @@ class Clip:
             "codec": self.codec,
             "notes": notes,
         }
-        with refusing(self._film.name, f"reading {frame.format.name} pictures", self.content_type):
+        with refusing(self._film, f"reading {frame.format.name} pictures"):
             return raster_of(frame, facts)
 
     def _missing(self, number: int, run: Run) -> DecodeError:
         moment = self._index.to_ms(int(self._index.ticks[number]))
         reason = ", ".join(sorted(set(run.faults))) or "the decoder gives none for it"
-        return DecodeError(
-            f"{self._film.name}: the picture at {moment:.3f} ms is listed but cannot be decoded ({reason}); "
-            "the file is damaged or cut short",
-            uri=self._uri,
-            content_type=self.content_type,
+        return self._film.error(
+            f"the picture at {moment:.3f} ms is listed but cannot be decoded ({reason}); "
+            "the file is damaged or cut short"
         )

@@ -47,6 +47,7 @@ class ClipIndex:
         coded: every coded picture in the order of the file.
         keys: (k,) positions of the coded pictures at which decoding can start, ascending.
         counted: the container has no presentation times: pictures are counted from the start instead of sought.
+        origin: the tick that is 0 ms.
     """
 
     tick: Fraction
@@ -55,10 +56,18 @@ class ClipIndex:
     coded: Sequence[Coded]
     keys: NDArray[np.intp]
     counted: bool
+    origin: int = 0
 
     @classmethod
-    def build(cls, coded: Sequence[Coded], tick: Fraction) -> "ClipIndex":
-        """The index of what a container lists. At least one picture must be shown."""
+    def build(cls, coded: Sequence[Coded], tick: Fraction, *, has_clock: bool = True) -> "ClipIndex":
+        """The index of what a container lists. At least one picture must be shown.
+
+        Args:
+            coded: in the order of the file.
+            tick: seconds of one tick.
+            has_clock: False where the container only counts pictures (AVI): the first one is then shown at 0 ms, not
+                as much later as FFmpeg allows for the reordering of its pictures.
+        """
         shown = [position for position, item in enumerate(coded) if item.is_shown]
         counted = any(coded[position].pts is None for position in shown)
         if counted:  # AVI has decoding times only: in order of display, picture n is shown at the n-th of them
@@ -68,7 +77,8 @@ class ClipIndex:
         times = np.array([clock[position] for position in shown], np.int64)
         ticks, first = np.unique(times, return_index=True)
         keys = np.array([position for position, item in enumerate(coded) if item.is_key] or [0], np.intp)
-        return cls(tick, ticks, np.array(shown, np.intp)[first], coded, keys, counted)
+        origin = 0 if has_clock else int(ticks[0]) - (coded[0].dts or 0)
+        return cls(tick, ticks, np.array(shown, np.intp)[first], coded, keys, counted, origin)
 
     @property
     def pts_ms(self) -> NDArray[np.float64]:
@@ -83,7 +93,7 @@ class ClipIndex:
 
     def to_ms(self, tick: int) -> float:
         """Milliseconds, rounded once."""
-        return float(tick * self.tick * 1000)
+        return float((tick - self.origin) * self.tick * 1000)
 
     def key_before(self, number: int) -> int:
         """The position of the key frame from which picture `number` is reached: the last that is shown no later.
@@ -114,7 +124,7 @@ class ClipIndex:
             raise self._outside(at, name)
         if math.isinf(at):
             return 0 if at < 0 else len(self.ticks) - 1
-        moment = Fraction(at) / (1000 * self.tick)
+        moment = Fraction(at) / (1000 * self.tick) + self.origin
         before, after = self._edge_durations()
         if not clamp and (2 * (first - moment) > before or 2 * (moment - last) > after):
             raise self._outside(at, name)

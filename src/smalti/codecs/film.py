@@ -41,6 +41,7 @@ DEMUXERS = {
     "video/x-motion-jpeg": "mjpeg",
 }
 MOTION_JPEG = frozenset({"video/x-motion-jpeg", "video/x-mjpeg", "video/mjpeg"})
+CLOCKLESS = frozenset({"avi", "mpegvideo"})
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders drop the alpha of WebM
 BUFFER_BYTES = 1 << 16
 SEEK_COST = 4  # a seek costs about as much as decoding this many pictures
@@ -50,19 +51,6 @@ EVERYTHING_GIVEN = (1 << 63) - 1
 
 def _refuse_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
     raise PermissionError("a clip may not open other files")
-
-
-@contextmanager
-def refusing(name: str, doing: str, content_type: str) -> Iterator[None]:
-    """FFmpeg's errors become DecodeError."""
-    try:
-        yield
-    except av.error.FFmpegError as error:
-        reason = error.strerror or type(error).__name__
-        raise DecodeError(
-            f"{name}: {doing} failed, FFmpeg says {reason!r}; the file is damaged, cut short or not {content_type}",
-            content_type=content_type,
-        ) from error
 
 
 def _is_vp8_hidden(packet: "VideoPacket") -> bool:
@@ -78,9 +66,10 @@ class Film:
         codec: FFmpeg's name of the codec.
     """
 
-    def __init__(self, source: ClipBytes, name: str, content_type: str, limits: Limits) -> None:
+    def __init__(self, source: ClipBytes, uri: str | None, content_type: str, limits: Limits) -> None:
         self.source = source
-        self.name = name
+        self.uri = uri
+        self.name = uri or "clip"
         self.content_type = content_type
         self.limits = limits
         self.demuxer = DEMUXERS[content_type]
@@ -94,6 +83,10 @@ class Film:
         self.size_hw = stream.height, stream.width
         self.codec = stream.codec_context.codec.canonical_name
         limits.check_pixels(stream.width, stream.height, content_type=content_type)
+
+    def error(self, message: str) -> DecodeError:
+        """What went wrong with this clip."""
+        return DecodeError(f"{self.name}: {message}", uri=self.uri, content_type=self.content_type)
 
     def take(self) -> tuple[InputContainer, ByteView, VideoStream]:
         """A container at its start, its own view and the stream to read; the caller closes it."""
@@ -116,7 +109,7 @@ class Film:
             own = {"fflags": "nofillin+noparse", "probesize": "32"}
         elif self.demuxer == "mov":  # the tables say nearly all: one picture is enough to learn the rest
             own = {"probesize": "4096"}
-        with refusing(self.name, f"opening as {self.content_type}", self.content_type):
+        with refusing(self, f"opening as {self.content_type}"):
             try:
                 container = av.open(
                     view,
@@ -131,6 +124,7 @@ class Film:
             except av.error.FFmpegError:
                 view.raise_error()
                 raise
+        view.raise_error()
         return container, view
 
     def _choose(self, container: InputContainer) -> VideoStream:
@@ -142,10 +136,9 @@ class Film:
         ]
         if not films:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no streams"
-            raise DecodeError(
-                f"{self.name}: no video stream that can be decoded, the {self.content_type} file has {kinds}; "
-                "name a clip, or install a PyAV that knows its codec",
-                content_type=self.content_type,
+            raise self.error(
+                f"no video stream that can be decoded, the {self.content_type} file has {kinds}; "
+                "name a clip, or install a PyAV that knows its codec"
             )
         return max(
             films,
@@ -175,16 +168,28 @@ class Film:
                         times = packet.pts, packet.dts, packet.pos, packet.duration or 0
                         coded.append(Coded(*times, is_key=packet.is_keyframe, is_shown=shown))
             except av.error.FFmpegError as error:
-                view.raise_error()
                 notes = (f"the clip breaks off after {len(coded)} coded pictures: {error.strerror}",)
             view.raise_error()
+            if stream.frames > len(coded):
+                notes = (*notes, f"the header announces {stream.frames} pictures, {len(coded)} are in the file")
         if not any(item.is_shown for item in coded) or tick is None:
-            raise DecodeError(
-                f"{self.name}: the {self.codec} stream of this {self.content_type} file lists no pictures; "
-                "it is the header of a segmented stream, or cut short",
-                content_type=self.content_type,
+            raise self.error(
+                f"the {self.codec} stream of this {self.content_type} file lists no pictures; "
+                "it is the header of a segmented stream, or cut short"
             )
-        return ClipIndex.build(coded, tick), notes
+        return ClipIndex.build(coded, tick, has_clock=self.demuxer not in CLOCKLESS), notes
+
+
+@contextmanager
+def refusing(film: Film, doing: str) -> Iterator[None]:
+    """FFmpeg's errors become DecodeError."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        reason = error.strerror or type(error).__name__
+        kind = film.content_type
+        message = f"{doing} failed, FFmpeg says {reason!r}; the file is damaged, cut short or not {kind}"
+        raise film.error(message) from error
 
 
 class Run:
@@ -257,16 +262,19 @@ class Run:
             self._container.seek(at, stream=self._stream)
             self._context.flush_buffers()
             for packet in self._container.demux(self._stream):
+                self._view.raise_error()
                 key = self._key_at.get((packet.pts, packet.pos))
                 if packet.size and key is not None:
                     return packet, key
         except av.error.FFmpegError:
-            self._view.raise_error()
+            pass  # a container that cannot be sought is read from its start
+        self._view.raise_error()
         return None
 
     def peek(self) -> None:
         """Reads the next packet, so that `key_bytes` are known; it is decoded later."""
         packet = next(self._packets, None)
+        self._view.raise_error()
         if packet is not None:
             self._keep(packet)
             self._packets = _chain(packet, self._packets)

@@ -1,7 +1,7 @@
 """A decoded video frame → Raster: samples as the codec stored them, copied only where rows are padded."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +94,8 @@ def _solid(array: Any) -> Any:
 
 def _to_8(samples: Plane, bits: int, *, full: bool, chroma: bool = False) -> U8:
     """Samples of `bits` bits rounded to 8, halves up: steps of 2**(bits-8), or v*255/(2**bits-1) in full range."""
-    if bits == 8:
-        return samples.view(np.uint8)
+    if samples.dtype == np.uint8:
+        return cast(U8, samples)
     wide, shift = samples.astype(np.int64), bits - 8
     if not full:
         return np.minimum((wide + (1 << shift >> 1)) >> shift, 255).astype(np.uint8)

@@ -88,13 +88,17 @@ class ClipBytes:
 
 
 class ByteView:
-    """What FFmpeg uses of a file object's interface. `error` keeps what a read raised: FFmpeg may swallow it."""
+    """What FFmpeg uses of a file object's interface.
+
+    A read that fails looks like the end of the file to FFmpeg, which may go on regardless; whoever called FFmpeg asks
+    `raise_error` afterwards.
+    """
 
     def __init__(self, source: ClipBytes, blank: list[Span]) -> None:
         self._source = source
         self._blank = blank
         self._position = 0
-        self.error: OSError | None = None
+        self._error: OSError | None = None
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes; empty at the end. Never more: FFmpeg's buffer has no room for them."""
@@ -111,8 +115,8 @@ class ByteView:
         try:
             chunk = self._source.read_at(start, end - start)[: end - start]
         except OSError as error:
-            self.error = error
-            raise
+            self._error = error
+            return b""
         self._position += len(chunk)
         return chunk
 
@@ -128,5 +132,5 @@ class ByteView:
 
     def raise_error(self) -> None:
         """Raises what a read raised, if one did."""
-        if self.error is not None:
-            raise self.error
+        if self._error is not None:
+            raise self._error
