@@ -17,6 +17,7 @@ from smalti.pixels import is_clip, join, open_clip
 __all__ = ["write_clip"]
 
 SHEET_WIDTH = 1600
+GAP = 6
 _MILLISECOND = Fraction(1, 1000)
 
 
@@ -82,10 +83,10 @@ def _write_sheet(pictures: list[NDArray[np.uint8]], output: str) -> None:
     height, width = pictures[0].shape[:2]
     cell_w = min(width, SHEET_WIDTH // columns)
     cell_h = max(1, round(height * cell_w / width))
-    sheet = Image.new("RGB", (columns * cell_w, rows * cell_h))
+    sheet = Image.new("RGB", (columns * (cell_w + GAP) - GAP, rows * (cell_h + GAP) - GAP), "white")
     for position, picture in enumerate(pictures):
         small = Image.fromarray(picture).resize((cell_w, cell_h))
-        sheet.paste(small, (position % columns * cell_w, position // columns * cell_h))
+        sheet.paste(small, (position % columns * (cell_w + GAP), position // columns * (cell_h + GAP)))
     sheet.save(output)
 
 
