@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.s3", "tests.web"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -204,9 +204,13 @@ def local_path(uri: UriLike, *, refresh: bool = False, storage: Storage | None =
         path = cache.path(entry) if _matches(entry, remote.head(place, storage)) else None
         if path is not None:
             return path
-    for _ in range(3):
+
+    def copy() -> Entry:
         facts, pieces = remote.stream(place, storage)
-        entry = cache.keep(pieces, uri=shown(place.uri), address=address, etag=facts.etag, modified=facts.modified)
+        return cache.keep(pieces, uri=shown(place.uri), address=address, etag=facts.etag, modified=facts.modified)
+
+    for _ in range(3):
+        entry = remote.persistently(storage, copy)
         if (path := cache.path(entry)) is not None:
             return path
     raise StorageError(f"{cache.folder}: copies vanish as they are made; is something else emptying it?", uri=place.uri)

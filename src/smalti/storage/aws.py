@@ -8,6 +8,7 @@ import configparser
 import os
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from smalti.errors import AccessDenied, StorageError
 from smalti.storage.config import Storage
@@ -62,11 +63,17 @@ def read_profile(name: str) -> dict[str, str] | None:
 
 def with_scheme(endpoint: str) -> str:
     """An endpoint as an address: `localhost:9000` is plain http, other bare hosts are https."""
-    if "://" in endpoint:
-        return endpoint.rstrip("/")
     host = endpoint.rpartition(":")[0] or endpoint
     loopback = host in ("localhost", "[::1]") or host.startswith("127.")
-    return f"{'http' if loopback else 'https'}://{endpoint.rstrip('/')}"
+    address = endpoint if "://" in endpoint else f"{'http' if loopback else 'https'}://{endpoint}"
+    try:
+        parts = urlsplit(address)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = None
+    if not known:  # the store library would not raise but panic
+        raise StorageError(f"S3 endpoint {endpoint!r} is not an address; write for example http://localhost:9000")
+    return address.rstrip("/")
 
 
 def _profile(storage: Storage) -> tuple[str, dict[str, str]]:

@@ -268,11 +268,15 @@ class Cache:
                 if _forget(path):
                     removed += size
             self._drop_orphans()
+        self._sweep()
+        return removed
+
+    def _sweep(self) -> None:
+        """Remove what crashed writers left; younger files may be in the hands of a living one."""
         oldest_s = time.time() - _STALE_TMP_S
         for path, status in self._files("tmp"):
             if status.st_mtime < oldest_s:
                 _forget(path)
-        return removed
 
     def _drop_orphans(self) -> None:
         for path, _ in self._files("index"):
@@ -295,7 +299,7 @@ class Cache:
         for path, status in self._files("blobs"):
             if _forget(path):
                 files, size = files + 1, size + status.st_size
-        for kind in ("index", "tmp"):
-            for path, _ in self._files(kind):
-                _forget(path)
+        for path, _ in self._files("index"):
+            _forget(path)
+        self._sweep()
         return CacheInfo(self.folder, files, size, self.max_bytes)

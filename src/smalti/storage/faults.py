@@ -66,7 +66,9 @@ def explain(place: Place, fault: Exception) -> OSError:
     said = f"{status} {code or reason}".strip()
     if isinstance(fault, exceptions.NotModifiedError):
         return NotModified(f"{where}: not modified", uri=uri)
-    if isinstance(fault, FileNotFoundError) or status in (404, 410):
+    if status in (404, 410) or (
+        isinstance(fault, FileNotFoundError) and not status
+    ):  # the library says so of a 405, too
         return _missing(place, where, code)
     if isinstance(fault, exceptions.AlreadyExistsError):
         return FileExistsError(
@@ -77,7 +79,12 @@ def explain(place: Place, fault: Exception) -> OSError:
         if not status or "169.254.169.254" in text or "token request" in text:
             said = "no credentials were found"
         return AccessDenied(f"{where}: access denied ({said}); {sign_in}", uri=uri)
-    if isinstance(fault, exceptions.NotSupportedError) or status == 416 or "CONTENT_RANGE" in text:
+    if (
+        isinstance(fault, exceptions.NotSupportedError)
+        or status == 416
+        or "CONTENT_RANGE" in text
+        or "Invalid range" in text
+    ):
         return RangesUnsupported(f"{where}: the server does not send parts of it ({said or 'ignored'})", uri=uri)
     if "MissingContentLength" in text:
         return LengthUnknown(f"{where}: the server does not say how long it is", uri=uri)

@@ -26,6 +26,7 @@ __all__ = [
     "delete",
     "head",
     "list_keys",
+    "persistently",
     "put",
     "read",
     "read_part",
@@ -159,8 +160,10 @@ def _make(place: Place, storage: Storage, options: dict[str, str], *, writing: b
     if place.scheme == "http":
         return HTTPStore.from_url(place.root, **shared)
     if place.scheme == "s3":
-        if "aws_endpoint" in config and os.environ.get("AWS_ENDPOINT_URL_S3"):
-            config["aws_endpoint_url_s3"] = config["aws_endpoint"]  # the library lets the variable win otherwise
+        if "AWS_ENDPOINT_URL_S3" in os.environ:  # the library lets the variable win, even an empty one
+            config["aws_endpoint_url_s3"] = config.get(
+                "aws_endpoint", f"https://s3.{config['aws_region']}.amazonaws.com"
+            )
         return S3Store(place.root, config=config, **shared)
     if place.scheme == "gs":
         return GCSStore(place.root, config=config, **shared)
@@ -177,7 +180,7 @@ def check_size(place: Place, found: int, storage: Storage) -> None:
         )
 
 
-def _persistently(storage: Storage, attempt: Callable[[], _T]) -> _T:
+def persistently(storage: Storage, attempt: Callable[[], _T]) -> _T:
     """Repeat what broke in the middle of the bytes; the library itself repeats only what broke before them."""
     for _ in range(storage.retries):
         try:
@@ -216,7 +219,7 @@ def read(place: Place, storage: Storage, *, etag: str | None = None, modified: s
             return Part(bytes(answer.bytes()), 0, facts)
 
     try:
-        return _persistently(storage, attempt)
+        return persistently(storage, attempt)
     except LengthUnknown:
         return _read_unmeasured(place, storage)
 
@@ -288,7 +291,7 @@ def read_part(place: Place, storage: Storage, start: int, stop: int, *, etag: st
                 )
             return Part(bytes(answer.bytes()), answer.range[0], facts)
 
-    return _persistently(storage, attempt)
+    return persistently(storage, attempt)
 
 
 def head(place: Place, storage: Storage) -> Facts:
