@@ -9,6 +9,7 @@ name is checked against the very rows that the change is applied to. See docs/de
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,7 @@ PATIENCE_S = 60.0
 REMEMBERED = 32
 """Marks of the latest writes that an object keeps. By its mark a writer knows its own put whose answer was lost."""
 
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _LATEST = 10**16
 """Audit objects are named by `_LATEST` minus microseconds: a listing, which is in order of names, is newest first."""
 
@@ -139,12 +141,15 @@ class ObjectsBackend:
         plain = to_plain(kind, {name: getattr(row, name) for name in fields(kind)}, text=False)
         key = plain[KINDS[kind].key]
         if isinstance(row, DatasetRow):
-            self._swap(f"versions/{key}", lambda document: document.setdefault("rows", {}), create=True)
+            self._swap(f"versions/{key}", lambda document: document or document.update(new=True), create=True)
         if isinstance(row, VersionRow):
             self._point(row.uuid, row.dataset)
 
         def add(document: dict[str, Any]) -> None:
             if document.get("closed"):
+                raise Orphan
+            # Made before its dataset, which may never have come: its name was taken, or its writer died.
+            if document.pop("new", False) and self.get(DatasetRow, plain["dataset"]) is None:
                 raise Orphan
             if isinstance(row, KeyRow) and row.user not in _table(document, UserRow):
                 raise Orphan
@@ -272,6 +277,8 @@ class ObjectsBackend:
 
     def _find(self, kind: type[Row], key: str) -> str | None:
         """The object that holds, or would hold, the row with a key; None if there is no such row."""
+        if not _NAME.fullmatch(key) and kind not in (UserRow, KeyRow):
+            return None  # not an id of ours; it may come from a URL and must not name another object
         if kind is not VersionRow:
             return self._shard(kind, {KINDS[kind].key: key})
         if key not in self._dataset_of:
@@ -304,7 +311,10 @@ class ObjectsBackend:
                     yield {} if document is None else _table(document, kind)
 
     def _point(self, version: str, dataset: str) -> None:
-        """Note which dataset a version belongs to, before the version is there: a leftover does no harm."""
+        """Note which dataset a version belongs to, before the version is there.
+
+        A leftover does no harm: ids are never used again for another dataset.
+        """
 
         def note(document: dict[str, Any]) -> None:
             if document.setdefault("dataset", dataset) != dataset:

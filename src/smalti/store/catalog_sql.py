@@ -93,17 +93,15 @@ class SqlBackend:
             self._finalizer()
             raise
         if fresh and file is not None:
+            # Whoever made the folder may not have synced the name of it.
             _sync_folder(Path(file).parent)
+            _sync_folder(Path(file).parent.parent)
 
     @classmethod
     def in_folder(cls, folder: Path, name: str, *, create: bool = True) -> Self:
         """The SQLite catalog of a store in a folder, which is made if need be."""
-        if create and not folder.is_dir():
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageError(f"{folder}: the store's folder cannot be made: {error}", uri=str(folder)) from error
-            _sync_folder(folder.parent)
+        if create:
+            _make_folder(folder)
         return cls(sa.URL.create("sqlite", database=str(folder / name)).render_as_string(), create=create)
 
     def now(self) -> datetime:
@@ -284,6 +282,17 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("smalti_begin", "BEGIN"))
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each with a name that survives a power cut."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: the store's folder cannot be made: {error}", uri=str(folder)) from error
+    for path in reversed(new):
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
