@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         if page.modified and headers.get("if-modified-since") == page.modified:
             return self._answer(304, b"", extra)
         if page.chunked:
-            return self._chunks(page.data, extra)
+            return self._chunks(page.data, extra, cut=self._cut(page))
         wanted = headers.get("range")
         if wanted is None or not page.ranges:
             return self._answer(200, page.data, extra, cut=self._cut(page))
@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         page.cuts -= 1
         return page.cuts >= 0
 
-    def _chunks(self, data: bytes, extra: dict[str, str]) -> None:
+    def _chunks(self, data: bytes, extra: dict[str, str], *, cut: bool) -> None:
         self.send_response(200)
         for name, value in (extra | {"Transfer-Encoding": "chunked"}).items():
             self.send_header(name, value)
@@ -111,6 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
             for start in range(0, len(data), 1000):
                 piece = data[start : start + 1000]
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            if cut:
+                self.close_connection = True
+                return
             self.wfile.write(b"0\r\n\r\n")
 
     def _answer(self, status: int, body: bytes, extra: dict[str, str] | None = None, *, cut: bool = False) -> None:

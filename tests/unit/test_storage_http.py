@@ -1,6 +1,7 @@
 """Servers of every temper."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -123,6 +124,34 @@ def test_a_page_without_a_length_is_read_to_its_end(web: Web, tmp_path: Path) ->
         assert file.read(10) == BIG[1000:1010]
     with pytest.raises(StorageError, match="at most 2000"):
         st.fetch(uri, storage=st.Storage(max_bytes=2000, cache=None))
+
+
+def test_a_page_without_a_length_may_have_any_name_and_may_break_off(web: Web) -> None:
+    assert st.fetch(web.put("ü b.bin", b"made", chunked=True), storage=QUICK) == b"made"
+    with pytest.raises(StorageError, match="broke before all bytes came"):
+        st.fetch(web.put("cut.bin", BIG, chunked=True, cuts=9), storage=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('kind: Connect, ConnectError("dns error", "failed to lookup address")', "host name is unknown"),
+        ("kind: Connect, invalid peer certificate: UnknownIssuer", "certificate is not trusted"),
+        ("Error performing GET https://h/x?sig=HUSH in 1ms - odd", "Error performing GET the server in 1ms"),
+        ("status code: 301 Moved: <Code>PermanentRedirect</Code>", r"PermanentRedirect.*AWS_REGION"),
+        ("status code: 400 Bad Request: <Code>ExpiredToken</Code>", r"access denied \(400 ExpiredToken"),
+        ("Error performing PUT http://169.254.169.254/latest/api/token - 403", "no credentials were found"),
+    ],
+)
+def test_what_the_library_says_is_put_in_words(text: str, said: str) -> None:
+    from obstore.exceptions import GenericError
+
+    from smalti.storage.faults import explain
+
+    fault = explain(st.parse_uri("s3://bucket/key"), GenericError(text))
+    assert isinstance(fault, StorageError)
+    assert re.search(said, str(fault))
+    assert "HUSH" not in str(fault)
 
 
 def test_a_server_without_head_still_tells_the_size(web: Web) -> None:

@@ -248,11 +248,13 @@ def stream(place: Place, storage: Storage) -> tuple[Facts, Iterator[bytes]]:
 
 def _read_unmeasured(place: Place, storage: Storage) -> Part:
     """Pages that are made while they are sent have no length, which obstore insists on: read until the end."""
+    from http.client import HTTPException
     from urllib.error import URLError
+    from urllib.parse import quote
     from urllib.request import Request, urlopen
 
     where = shown(place.uri)
-    address = place.uri.partition("#")[0]
+    address = quote(place.uri.partition("#")[0], safe="/%:@?!$&()*+,;=~[]'")  # this client wants ASCII
     deadline = time.monotonic() + storage.deadline_s
     try:
         with urlopen(Request(address, headers={"User-Agent": "smalti"}), timeout=storage.timeout_s) as answer:
@@ -267,6 +269,10 @@ def _read_unmeasured(place: Place, storage: Storage) -> Part:
         raise StorageError(f"{where}: timeout, the server went silent; raise timeout_s", uri=place.uri) from None
     except URLError as fault:
         raise StorageError(f"{where}: {fault.reason}; check the address", uri=place.uri) from None
+    except StorageError:
+        raise
+    except (OSError, HTTPException):
+        raise StorageError(f"{where}: the connection broke before all bytes came; try again", uri=place.uri) from None
     return Part(bytes(data), 0, Facts(len(data), etag))
 
 
