@@ -338,6 +338,10 @@ class DatasetVersion:
         self._require_draft()
         self._change("draft", meta=found, **changes)
 
+    def note(self, *, parents: Sequence[str], extra: Mapping[str, Any]) -> None:
+        """Keep where a draft's frames came from."""
+        self._change("draft", parents=list(parents), extra=dict(extra))
+
     def compute_stats(self) -> dict[str, Any]:
         """Frames, ROIs, ROIs and frames per label, and frames whose masks were counted."""
         from smalti.store.counting import stats_of
