@@ -5,6 +5,7 @@ EXIF orientation is reported and never applied. `LOAD_TRUNCATED_IMAGES` is left 
 """
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -85,7 +86,6 @@ def as_raster(
     bits: int = 8,
     lossy: bool = False,
     signed: bool = True,
-    alpha: NDArray[Any] | None = None,
     orientation: int = 1,
     notes: list[str],
 ) -> Raster:
@@ -95,7 +95,7 @@ def as_raster(
     """
     mode: Literal["grey", "palette", "rgb"]
     data: NDArray[Any]
-    palette = None
+    palette = alpha = None
     if picture.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa", "La"):
         notes.append(f"stored as {picture.mode}, converted to RGB")
         with refused(content_type):
@@ -266,7 +266,7 @@ def decode_gif(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Raster:
         covered[top:bottom, left:right] = True
         alpha = np.where(covered, np.uint8(255) if alpha is None else alpha, np.uint8(0))
         notes.append(f"the first picture covers {right - left}×{bottom - top} of {width}×{height}; alpha is 0 outside")
-    return as_raster(picture, content_type=kind, codec="gif", alpha=alpha, notes=notes)
+    return replace(as_raster(picture, content_type=kind, codec="gif", notes=notes), alpha=alpha)
 
 
 def decode_avif(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Raster:
