@@ -136,7 +136,7 @@ class Clip:
 
     @property
     def lossy(self) -> bool:
-        """False where the codec certainly kept its samples (see `is_lossless`).
+        """False where the codec certainly kept its samples (see codecs/lossless.py).
 
         That says nothing of a conversion before the codec: colours written as YUV were rounded by it even so.
         """
@@ -145,7 +145,8 @@ class Clip:
                 run = self._opened()
                 if not run.key_bytes:
                     run.peek()
-                self._is_lossy = not is_lossless(self.codec, run.extradata, run.key_bytes)
+                kept = self._film.keeps_samples or is_lossless(self.codec, run.extradata, run.key_bytes)
+                self._is_lossy = not kept
             return self._is_lossy
 
     def resolve_pts(self, at_ms: float, *, clamp: bool = False) -> float:

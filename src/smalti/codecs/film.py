@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from smalti.codecs.clipindex import ClipIndex, Coded
 from smalti.codecs.limits import Limits
+from smalti.codecs.lossless import vp9_is_lossless
 from smalti.codecs.ranges import ByteView, ClipBytes
 from smalti.codecs.sniff import HEAD_BYTES
 from smalti.errors import DecodeError
@@ -64,6 +65,7 @@ class Film:
     Attributes:
         size_hw: (height, width) in pixels.
         codec: FFmpeg's name of the codec.
+        keeps_samples: whether every coded picture says that nothing was lost; known for VP9 only, and after `scan`.
     """
 
     def __init__(self, source: ClipBytes, uri: str | None, content_type: str, limits: Limits) -> None:
@@ -80,6 +82,7 @@ class Film:
         self._first: tuple[InputContainer, ByteView] | None = self.open()
         stream = self._choose(self._first[0])
         self._stream_index = stream.index
+        self.keeps_samples = False
         self.size_hw = stream.height, stream.width
         self.codec = stream.codec_context.codec.canonical_name
         limits.check_pixels(stream.width, stream.height, content_type=content_type)
@@ -154,8 +157,8 @@ class Film:
 
     def scan(self) -> tuple[ClipIndex, tuple[str, ...]]:
         """The index, and notes: coded pictures are listed, nothing is decoded."""
-        is_vp8 = self.codec == "vp8"
-        container, view = self.open(blank=self.demuxer == "mov" and not is_vp8)
+        is_vp8, keeps = self.codec == "vp8", self.codec == "vp9"
+        container, view = self.open(blank=self.demuxer == "mov" and not is_vp8 and not keeps)
         coded: list[Coded] = []
         notes: tuple[str, ...] = ()
         with container:
@@ -165,11 +168,13 @@ class Film:
                 for packet in container.demux(stream):
                     if packet.size:
                         shown = not (packet.is_discard or (is_vp8 and _is_vp8_hidden(packet)))
+                        keeps = keeps and vp9_is_lossless(bytes(memoryview(packet)))
                         times = packet.pts, packet.dts, packet.pos, packet.duration or 0
                         coded.append(Coded(*times, is_key=packet.is_keyframe, is_shown=shown))
             except av.error.FFmpegError as error:
                 notes = (f"the clip breaks off after {len(coded)} coded pictures: {error.strerror}",)
             view.raise_error()
+            self.keeps_samples = keeps
             if stream.frames > len(coded):
                 notes = (*notes, f"the header announces {stream.frames} pictures, {len(coded)} are in the file")
         if not any(item.is_shown for item in coded) or tick is None:

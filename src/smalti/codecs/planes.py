@@ -98,7 +98,8 @@ def _to_8(samples: Plane, bits: int, *, full: bool, chroma: bool = False) -> U8:
         return cast(U8, samples)
     wide, shift = samples.astype(np.int64), bits - 8
     if not full:
-        return np.minimum((wide + (1 << shift >> 1)) >> shift, 255).astype(np.uint8)
+        rounded: U8 = np.minimum((wide + (1 << shift >> 1)) >> shift, 255).astype(np.uint8)
+        return rounded
     top, middle = (1 << bits) - 1, 1 << (bits - 1)
     if chroma:  # the middle stays the middle
         return np.clip((2 * 255 * (wide - middle) + top) // (2 * top) + 128, 0, 255).astype(np.uint8)
