@@ -118,7 +118,7 @@ def _fused(data: bytes, legend: Legend | None, policy: Lossy, tolerance: int | N
     """The map straight from a PNG's rows, where every pixel is explained exactly; None = take the general way."""
     if legend is None or legend.kind != "colors" or policy not in ("auto", "exact") or tolerance is not None:
         return None
-    keys, values, catch_all = legend.color_keys()
+    _keys, _values, catch_all = legend.color_keys()
     if catch_all:
         return None
     return None
@@ -209,6 +209,8 @@ def _decode_colors(raster: Raster, legend: Legend, policy: Lossy, tolerance: int
         return _gather_exact(_as_rgb8(raster), legend)
     if chosen == "nearest":
         data, facts = lossy.nearest(raster, colors, values, tolerance)
+        if policy == "auto" and tolerance is None and not raster.lossy:
+            notes = (f"the legend misses the mask's colors by up to {lossy.NEAR} levels; they were matched by nearness",)
     else:
         data, facts = lossy.repair(raster, colors, values)
     return LabelMap(data, legend, chosen, facts, notes)

@@ -61,6 +61,8 @@ def choose(raster: Raster, colors: Bytes) -> Policy:
         return "exact"
     near = strange & (away <= NEAR)
     if not raster.lossy:
+        if near.any() and not _legend_is_off(keys, strange, near, colors):
+            return "exact" if int(strange.sum()) <= FEW_STRANGERS else "repair"
         if int(counts[strange & ~near].sum()) * 1000 <= int(counts[strange].sum()):
             return "nearest"
         if int((strange & ~near).sum()) <= FEW_STRANGERS:
@@ -240,6 +242,25 @@ def _colors_of(raster: Raster) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         keys = to_rgb(strip)[0].astype(np.uint32)
         return keys[:, 0] << 16 | keys[:, 1] << 8 | keys[:, 2], counts[used].astype(np.int64)
     return kernels.count_colors(to_rgb(raster))
+
+
+def _legend_is_off(
+    keys: NDArray[np.uint32], strange: NDArray[np.bool_], near: NDArray[np.bool_], colors: Bytes
+) -> bool:
+    """Whether strange colours near the legend say that the legend misses them, and are no classes of their own.
+
+    Only where no two entries are so near to each other that this would be a guess, where the entries that are missed
+    do not occur themselves, and never for black: that is what people leave unlabelled.
+    """
+    wide = colors.astype(np.int32)
+    apart = np.abs(wide[:, None] - wide[None]).max(axis=2)
+    np.fill_diagonal(apart, 255)
+    strangers = _unpack(keys[near])
+    if (len(colors) > 1 and int(apart.min()) <= 2 * NEAR) or not strangers.any(axis=1).all():
+        return False
+    missed = np.abs(strangers[:, None] - wide[None]).max(axis=2).argmin(axis=1)
+    shown = {tuple(color) for color in _unpack(keys[~strange]).tolist()}
+    return not any(tuple(wide[i].tolist()) in shown for i in missed.tolist())
 
 
 def _unpack(keys: NDArray[np.uint32]) -> NDArray[np.int32]:

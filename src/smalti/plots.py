@@ -12,7 +12,9 @@ _STYLE = (
 _ROW, _LEFT, _WIDTH, _TOP = 20, 180, 460, 40
 
 
-def bar_chart(title: str, bars: Sequence[tuple[str, float]], *, unit: str = "", colors: Sequence[str] | None = None) -> str:
+def bar_chart(
+    title: str, bars: Sequence[tuple[str, float]], *, unit: str = "", colors: Sequence[str] | None = None
+) -> str:
     """Horizontal bars with their values, in the order given.
 
     Args:
