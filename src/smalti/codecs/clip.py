@@ -84,6 +84,7 @@ class Clip:
         self._run: Run | None = None
         self._latest: tuple[int, Raster] | None = None
         self._is_lossy: bool | None = None
+        self._pts_ms: NDArray[float64] | None = None
         self._process = os.getpid()
         self._closed = False
 
@@ -110,8 +111,11 @@ class Clip:
 
     @property
     def pts_ms(self) -> NDArray[float64]:
-        """(n,) presentation times of every picture in milliseconds, ascending."""
-        return self._index.pts_ms
+        """(n,) presentation times of every picture in milliseconds, ascending; read-only."""
+        if self._pts_ms is None:
+            self._pts_ms = self._index.pts_ms
+            self._pts_ms.flags.writeable = False
+        return self._pts_ms
 
     @property
     def key_ms(self) -> NDArray[float64]:

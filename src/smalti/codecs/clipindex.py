@@ -88,12 +88,12 @@ class ClipIndex:
     @property
     def key_ms(self) -> NDArray[np.float64]:
         """(k,) presentation times of the key frames that are shown, in milliseconds."""
-        shown = np.sort(self.ticks[np.isin(self.packets, self.keys)])
+        shown = self.ticks[np.isin(self.packets, self.keys)]
         return np.array([self.to_ms(tick) for tick in shown.tolist()], np.float64)
 
     def to_ms(self, tick: int) -> float:
-        """Milliseconds, rounded once."""
-        return float((tick - self.origin) * self.tick * 1000)
+        """Milliseconds; the division of whole numbers rounds once."""
+        return (tick - self.origin) * 1000 * self.tick.numerator / self.tick.denominator
 
     def key_before(self, number: int) -> int:
         """The position of the key frame from which picture `number` is reached: the last that is shown no later.
@@ -103,16 +103,17 @@ class ClipIndex:
         if self.counted:
             return 0
         position, shown = int(self.packets[number]), int(self.ticks[number])
-        for key in self.keys[: np.searchsorted(self.keys, position, "right")][::-1].tolist():
+        for at in range(int(np.searchsorted(self.keys, position, "right")) - 1, -1, -1):
+            key = int(self.keys[at])
             pts = self.coded[key].pts
             if pts is not None and pts <= shown:
-                return int(key)
+                return key
         return 0
 
     def nearest(self, at_ms: float, name: str, *, clamp: bool = False) -> int:
         """The number of the picture whose time lies nearest to `at_ms`; a tie goes to the earlier one.
 
-        The comparison is exact (fractions), so that a tie is a tie at any frame rate.
+        The comparison is exact, so that a tie is a tie at any frame rate.
 
         Raises:
             TimestampError: `at_ms` lies further outside than half the duration of the first or last picture, and
@@ -124,17 +125,21 @@ class ClipIndex:
             raise self._outside(at, name)
         if math.isinf(at):
             return 0 if at < 0 else len(self.ticks) - 1
-        moment = Fraction(at) / (1000 * self.tick) + self.origin
+        # The moment is over / under ticks: whole numbers, since a tie must be a tie.
+        numerator, denominator = at.as_integer_ratio()
+        under = denominator * 1000 * self.tick.numerator
+        over = numerator * self.tick.denominator + self.origin * under
         before, after = self._edge_durations()
-        if not clamp and (2 * (first - moment) > before or 2 * (moment - last) > after):
+        if not clamp and (2 * (first * under - over) > before * under or 2 * (over - last * under) > after * under):
             raise self._outside(at, name)
-        later = int(np.searchsorted(self.ticks, math.floor(moment), "right")) if moment < last else len(self.ticks) - 1
-        if moment <= first:
+        if over <= first * under:
             return 0
-        earlier = later - 1
-        gap_before = moment - int(self.ticks[earlier])
-        gap_after = int(self.ticks[later]) - moment
-        return earlier if gap_before <= gap_after else later
+        if over >= last * under:
+            return len(self.ticks) - 1
+        later = int(np.searchsorted(self.ticks, over // under, "right"))
+        to_earlier = over - int(self.ticks[later - 1]) * under
+        to_later = int(self.ticks[later]) * under - over
+        return later - 1 if to_earlier <= to_later else later
 
     def _edge_durations(self) -> tuple[int, int]:
         """How long the first and the last picture are shown, in ticks."""

@@ -1,7 +1,7 @@
 """A decoded video frame → Raster: samples as the codec stored them, copied only where rows are padded."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,16 +49,33 @@ MATRICES: dict[int, Matrix] = {1: "bt709", 2: "bt601", 4: "bt601", 5: "bt601", 6
 FULL_RANGE = 2  # AVColorRange
 
 
+class Layout(NamedTuple):
+    """What a pixel format's name stands for, asked of FFmpeg once: the asking costs as much as a small picture."""
+
+    read: "Callable[[VideoFrame, Layout, FrameFacts], Raster] | None"
+    bits: int
+    channels: int
+
+
+LAYOUTS: dict[str, Layout] = {}
+
+
 def raster_of(frame: "VideoFrame", facts: FrameFacts) -> Raster:
     """The frame's samples with what `facts` (fields of Raster) says about the clip.
 
     Arrays are C-contiguous and read-only: where no row is padded they are the decoder's own memory, which it still
     refers to. YUV of more than 8 bits is rounded to 8; RGB of 9 to 15 bits too; grey and RGB of 16 bits are kept.
     """
-    name = frame.format.name
-    for pattern, reader in READERS:
-        if pattern(frame):
-            return _lock(reader(frame, facts))
+    pixel_format = frame.format
+    name = pixel_format.name
+    layout = LAYOUTS.get(name)
+    if layout is None:
+        parts = pixel_format.components
+        planar = len({part.plane for part in parts}) == len(parts) and "f" not in name  # floats end in f32, f16
+        read = next((reader for prefixes, reader in PLANAR if planar and name.startswith(prefixes)), None)
+        layout = LAYOUTS[name] = Layout(NAMED.get(name, read), parts[0].bits, len(parts))
+    if layout.read is not None:
+        return _lock(layout.read(frame, layout, facts))
     if name in PLANAR_TWIN:
         return raster_of(frame.reformat(format=PLANAR_TWIN[name]), facts)
     note = f"pixel format {name} was converted to RGB by FFmpeg"
@@ -106,7 +123,7 @@ def _to_8(samples: Plane, bits: int, *, full: bool, chroma: bool = False) -> U8:
     return ((2 * 255 * wide + top) // (2 * top)).astype(np.uint8)
 
 
-def _packed_rgb(frame: "VideoFrame", facts: FrameFacts) -> Raster:
+def _packed_rgb(frame: "VideoFrame", layout: Layout, facts: FrameFacts) -> Raster:
     order, alpha, pixel_bytes = PACKED_RGB[frame.format.name]
     pixels = _rows(frame, 0, pixel_bytes).reshape(frame.height, frame.width, pixel_bytes)
     return Raster(
@@ -114,41 +131,41 @@ def _packed_rgb(frame: "VideoFrame", facts: FrameFacts) -> Raster:
     )
 
 
-def _planar_rgb(frame: "VideoFrame", facts: FrameFacts) -> Raster:
-    bits = frame.format.components[0].bits
+def _planar_rgb(frame: "VideoFrame", layout: Layout, facts: FrameFacts) -> Raster:
+    bits = layout.bits
     keep = 16 if bits == 16 else 8
     data = np.empty((frame.height, frame.width, 3), np.uint16 if keep == 16 else np.uint8)
     for plane, channel in enumerate((1, 2, 0)):  # stored as G, B, R
         samples = _samples(frame, plane, bits)
         data[..., channel] = samples if bits == keep else _to_8(samples, bits, full=True)
     alpha = None
-    if len(frame.format.components) == 4:
+    if layout.channels == 4:
         samples = _samples(frame, 3, bits)
         alpha = _solid(samples if bits == keep else _to_8(samples, bits, full=True))
     return Raster("rgb", data=data, alpha=alpha, bits=keep, **facts)
 
 
-def _wide_rgb(frame: "VideoFrame", facts: FrameFacts) -> Raster:
+def _wide_rgb(frame: "VideoFrame", layout: Layout, facts: FrameFacts) -> Raster:
     order = ">u2" if frame.format.is_big_endian else "<u2"
-    channels = len(frame.format.components)
+    channels = layout.channels
     pixels = _solid(_rows(frame, 0, 2 * channels)).view(order).reshape(frame.height, frame.width, channels)
     alpha = _solid(pixels[..., 3].astype(np.uint16)) if channels == 4 else None
     return Raster("rgb", data=_solid(pixels[..., :3].astype(np.uint16)), alpha=alpha, bits=16, **facts)
 
 
-def _grey(frame: "VideoFrame", facts: FrameFacts) -> Raster:
-    bits = frame.format.components[0].bits
+def _grey(frame: "VideoFrame", layout: Layout, facts: FrameFacts) -> Raster:
+    bits = layout.bits
     return Raster("grey", data=_solid(_samples(frame, 0, bits)), bits=bits, **facts)
 
 
-def _one_bit(frame: "VideoFrame", facts: FrameFacts) -> Raster:
+def _one_bit(frame: "VideoFrame", layout: Layout, facts: FrameFacts) -> Raster:
     plane: Any = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(frame.height, -1)[:, : (frame.width + 7) // 8]
     white = np.unpackbits(rows, axis=1, count=frame.width)
     return Raster("grey", data=_solid(white ^ 1 if frame.format.name == "monow" else white), bits=1, **facts)
 
 
-def _palette(frame: "VideoFrame", facts: FrameFacts) -> Raster:
+def _palette(frame: "VideoFrame", layout: Layout, facts: FrameFacts) -> Raster:
     table: Any = frame.planes[1]
     entries = np.frombuffer(table, np.uint32, count=256)  # A, R, G, B from the highest byte down
     palette = np.stack([entries >> 16 & 255, entries >> 8 & 255, entries & 255], axis=1).astype(np.uint8)
@@ -158,8 +175,8 @@ def _palette(frame: "VideoFrame", facts: FrameFacts) -> Raster:
     return Raster("palette", data=indices, palette=palette, alpha=alpha, **facts)
 
 
-def _planar_yuv(frame: "VideoFrame", facts: FrameFacts) -> Raster:
-    bits = frame.format.components[0].bits
+def _planar_yuv(frame: "VideoFrame", layout: Layout, facts: FrameFacts) -> Raster:
+    bits = layout.bits
     full = frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
     matrix = MATRICES.get(int(frame.colorspace))
     if matrix is None:
@@ -169,23 +186,19 @@ def _planar_yuv(frame: "VideoFrame", facts: FrameFacts) -> Raster:
         _solid(_to_8(_samples(frame, plane, bits), bits, full=full, chroma=plane > 0)) for plane in range(3)
     )
     alpha = None
-    if len(frame.format.components) == 4:
+    if layout.channels == 4:
         alpha = _solid(_to_8(_samples(frame, 3, bits), bits, full=True))
     return Raster("ycc", planes=(luma, blue, red), alpha=alpha, matrix=matrix or "bt601", full_range=full, **facts)
 
 
-def _is_planar(frame: "VideoFrame", prefixes: tuple[str, ...]) -> bool:
-    """Whether the format is of a family and keeps each component in a plane of its own, in whole samples."""
-    components = frame.format.components
-    return frame.format.name.startswith(prefixes) and len({part.plane for part in components}) == len(components)
-
-
-READERS: tuple[tuple[Callable[["VideoFrame"], bool], Callable[["VideoFrame", FrameFacts], Raster]], ...] = (
-    (lambda frame: _is_planar(frame, ("yuv4", "yuvj4", "yuva4")), _planar_yuv),
-    (lambda frame: frame.format.name in PACKED_RGB, _packed_rgb),
-    (lambda frame: _is_planar(frame, ("gbrp", "gbrap")) and "f" not in frame.format.name, _planar_rgb),
-    (lambda frame: frame.format.name == "pal8", _palette),
-    (lambda frame: _is_planar(frame, ("gray",)) and "f" not in frame.format.name, _grey),
-    (lambda frame: frame.format.name in ("monob", "monow"), _one_bit),
-    (lambda frame: frame.format.name in ("rgb48le", "rgb48be", "rgba64le", "rgba64be"), _wide_rgb),
+PLANAR = (
+    (("yuv4", "yuvj4", "yuva4"), _planar_yuv),
+    (("gbrp", "gbrap"), _planar_rgb),
+    (("gray",), _grey),
 )
+NAMED = {
+    **dict.fromkeys(PACKED_RGB, _packed_rgb),
+    **dict.fromkeys(("rgb48le", "rgb48be", "rgba64le", "rgba64be"), _wide_rgb),
+    **dict.fromkeys(("monob", "monow"), _one_bit),
+    "pal8": _palette,
+}
