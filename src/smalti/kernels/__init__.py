@@ -6,10 +6,13 @@
 import os
 from typing import TYPE_CHECKING
 
+from smalti.kernels.png import PngHeader, PngLabels
 from smalti.kernels.reference.repair import RepairParameters
 
 __all__ = [
     "IS_NATIVE",
+    "PngHeader",
+    "PngLabels",
     "RepairParameters",
     "blend",
     "confusion",
@@ -21,6 +24,11 @@ __all__ = [
     "gather_table",
     "lookup",
     "nearest_table",
+    "png_discover",
+    "png_gather",
+    "png_header",
+    "png_indices",
+    "png_labels",
     "repair",
     "runs_decode",
     "runs_encode",
@@ -56,6 +64,11 @@ if TYPE_CHECKING or not IS_NATIVE:
         gather_table,
         lookup,
         nearest_table,
+        png_discover,
+        png_gather,
+        png_header,
+        png_indices,
+        png_labels,
         repair,
         runs_decode,
         runs_encode,
@@ -76,3 +89,4 @@ else:
         runs_decode,
         runs_encode,
     )
+    from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels

@@ -1,6 +1,6 @@
 """What the compiled module offers to kernels/native.py; sizes are checked again in C, dtypes are not."""
 
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -31,3 +31,15 @@ def repair(
     counts: NDArray[Any],
     /,
 ) -> None: ...
+def png_header(data: bytes, /) -> Literal[False] | tuple[int, int, int, int, int, int, bytes | None]: ...
+def png_labels(
+    data: bytes,
+    keys: NDArray[Any] | None,
+    values: NDArray[Any],
+    missing: int,
+    labels: NDArray[Any],
+    alpha: NDArray[Any] | None,
+    /,
+) -> int: ...
+def png_discover(data: bytes, limit: int, labels: NDArray[Any], /) -> bytes | Literal[False]: ...
+def png_indices(data: bytes, table: NDArray[Any] | None, out: NDArray[Any], /) -> bool: ...

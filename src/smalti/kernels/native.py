@@ -213,9 +213,10 @@ def repair(
     Returns:
         (H, W) uint8, 1 + position in colors or 0; and (4,) int64 pixels: exact, near, repaired, void.
     """
-    positions, counts = np.zeros(y.shape, np.uint8), np.zeros(4, np.int64)
+    height, width = y.shape
+    positions, counts = np.zeros((height, width), np.uint8), np.zeros(4, np.int64)
     y, cb, cr, colors, cell = prepare_repair(y, cb, cr, colors)
     if positions.size:
         numbers = (parameters or RepairParameters()).as_array()
-        _native.repair(y, cb, cr, positions.shape[1], cell, colors, numbers, positions, counts)
+        _native.repair(y, cb, cr, width, cell, colors, numbers, positions, counts)
     return positions, counts

@@ -3,6 +3,7 @@
 from smalti.kernels.reference.blend import blend
 from smalti.kernels.reference.count import confusion, count, count_boxes, count_colors
 from smalti.kernels.reference.gather import gather_exact, gather_table, lookup, nearest_table
+from smalti.kernels.reference.png import png_discover, png_gather, png_header, png_indices, png_labels
 from smalti.kernels.reference.repair import RepairParameters, repair
 from smalti.kernels.reference.runs import contour, runs_decode, runs_encode
 
@@ -18,6 +19,11 @@ __all__ = [
     "gather_table",
     "lookup",
     "nearest_table",
+    "png_discover",
+    "png_gather",
+    "png_header",
+    "png_indices",
+    "png_labels",
     "repair",
     "runs_decode",
     "runs_encode",

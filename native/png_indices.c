@@ -1,0 +1,142 @@
+/* Grey and palette rows: samples as stored, or through a table, in the same pass. Nothing is expanded to colours. */
+#include "png.h"
+#include "png_paeth.h"
+#include "scan.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    const void *table;
+    uint8_t *out;
+    uint8_t *bytes;  /* the row as stored, unfiltered, bits < 16 */
+    uint16_t *words; /* the same for 16 bits */
+    size_t width, stored, value_size, out_stride; /* pixels; bytes of a stored row; of a value; of a row of values */
+    unsigned bits, filter;
+    uint8_t *unpacked; /* bits < 8: one byte a pixel */
+} index_rows;
+
+#define CONTEXT index_rows
+#define ON_COPY(x, e) (void)0
+#define ON_FILL(x, e, p) (void)0
+#define ON_PIXEL(x, p) (void)0
+
+INLINE uint8_t load1(const uint8_t *p) { return *p; }
+INLINE uint16_t load2(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+#define UNFILTER unfilter1
+#define PIXEL uint8_t
+#define BYTES 1
+#define LOAD load1
+#define PAETH paeth_byte
+#include "unfilter.h"
+#undef UNFILTER
+#undef PIXEL
+#undef BYTES
+#undef LOAD
+#undef PAETH
+#define UNFILTER unfilter2
+#define PIXEL uint16_t
+#define BYTES 2
+#define LOAD load2
+#define PAETH paeth_pair
+#include "unfilter.h"
+
+CLONES static void add_rows(uint8_t *row, const uint8_t *bytes, size_t n) {
+    for (size_t i = 0; i < n; i++) row[i] = (uint8_t)(row[i] + bytes[i]);
+}
+
+static void unfilter_bytes(index_rows *rows, unsigned filter, const uint8_t *bytes, size_t done) {
+    size_t n = rows->stored;
+    switch (filter) {
+        case 0: memcpy(rows->bytes + done, bytes + done, n - done); break;
+        case 1: unfilter1(rows, 1, bytes, rows->bytes, n, done); break;
+        case 2: add_rows(rows->bytes, bytes, n); break;
+        case 3: unfilter1(rows, 3, bytes, rows->bytes, n, 0); break;
+        default: unfilter1(rows, 4, bytes, rows->bytes, n, 0); break;
+    }
+}
+
+static void unfilter_words(index_rows *rows, unsigned filter, const uint8_t *bytes, size_t done) {
+    size_t n = rows->width;
+    switch (filter) {
+        case 0: unfilter2(rows, 0, bytes, rows->words, n, done); break;
+        case 1: unfilter2(rows, 1, bytes, rows->words, n, done); break;
+        case 2: unfilter2(rows, 2, bytes, rows->words, n, 0); break;
+        case 3: unfilter2(rows, 3, bytes, rows->words, n, 0); break;
+        default: unfilter2(rows, 4, bytes, rows->words, n, 0); break;
+    }
+}
+
+CLONES static void swap_words(const uint16_t *words, uint16_t *out, size_t n) {
+    for (size_t x = 0; x < n; x++) out[x] = (uint16_t)(words[x] << 8 | words[x] >> 8);
+}
+
+/* bits 1, 2 or 4: the leftmost pixel is in the highest bits */
+static void unpack_bits(const uint8_t *bytes, size_t width, unsigned bits, uint8_t *out) {
+    unsigned each = 8 / bits, mask = (1u << bits) - 1;
+    size_t x = 0;
+    for (; x + each <= width; bytes++)
+        for (unsigned shift = 8; shift; x++) out[x] = (uint8_t)(*bytes >> (shift -= bits) & mask);
+    for (unsigned shift = 8; x < width; x++) out[x] = (uint8_t)(*bytes >> (shift -= bits) & mask);
+}
+
+static int emit(index_rows *rows) {
+    size_t width = rows->width;
+    if (rows->bits == 16) {
+        if (!rows->table) {
+            swap_words(rows->words, (uint16_t *)(void *)rows->out, width);
+            return PNG_OK;
+        }
+        uint16_t *samples = (uint16_t *)(void *)rows->unpacked;
+        swap_words(rows->words, samples, width);
+        return lookup(samples, width, 2, rows->table, 65536, rows->value_size, rows->out) ? PNG_UNUSUAL : PNG_OK;
+    }
+    const uint8_t *samples = rows->bytes;
+    if (rows->bits < 8) {
+        uint8_t *unpacked = rows->table ? rows->unpacked : rows->out;
+        unpack_bits(rows->bytes, width, rows->bits, unpacked);
+        samples = unpacked;
+    }
+    if (rows->table) return lookup(samples, width, 1, rows->table, 256, rows->value_size, rows->out) ? PNG_UNUSUAL : PNG_OK;
+    if (rows->bits == 8) memcpy(rows->out, samples, width);
+    return PNG_OK;
+}
+
+static int index_row(void *context, uint32_t y, unsigned filter, const uint8_t *bytes, const uint8_t *previous) {
+    index_rows *rows = context;
+    size_t stored = rows->stored, size = rows->bits == 16 ? 2 : 1, done = 0;
+    int kept; /* the row equals the one above */
+    if (filter <= 1) {
+        if (filter == rows->filter && previous) done = same_bytes(bytes, previous, stored);
+        kept = done == stored;
+    } else {
+        kept = filter != 3 && bytes[0] == 0 && zero_bytes(bytes, stored) == stored;
+    }
+    rows->filter = filter;
+    int status = PNG_OK;
+    if (kept && y) {
+        memcpy(rows->out, rows->out - rows->out_stride, rows->out_stride);
+    } else {
+        if (size == 2) unfilter_words(rows, filter, bytes, done / 2);
+        else unfilter_bytes(rows, filter, bytes, done);
+        status = emit(rows);
+    }
+    rows->out += rows->out_stride;
+    return status;
+}
+
+int png_indices(const png_file *png, const void *table, size_t value_size, void *out) {
+    if (png->interlace || (png->color != PNG_GREY && png->color != PNG_PALETTE)) return PNG_UNUSUAL;
+    index_rows rows = {.table = table, .out = out, .width = png->width, .bits = png->bits, .filter = 5};
+    rows.stored = png_stride(png) - 1;
+    rows.value_size = table ? value_size : png->bits == 16 ? 2 : 1;
+    rows.out_stride = rows.width * rows.value_size;
+    uint16_t *row = calloc(rows.stored / 2 + 1, 2), *unpacked = malloc(rows.width * 2);
+    rows.bytes = (uint8_t *)row;
+    rows.words = row;
+    rows.unpacked = (uint8_t *)unpacked;
+    int status = row && unpacked ? png_rows(png, index_row, &rows) : PNG_NO_MEMORY;
+    free(row);
+    free(unpacked);
+    return status;
+}
