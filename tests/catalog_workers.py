@@ -2,57 +2,62 @@
 
 import random
 import sys
-from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
-from typing import Any
 
 from smalti.errors import VersionError
 from smalti.store.catalog import Catalog
 from smalti.store.rows import DatasetRow, VersionRow
 
+_barrier: Barrier
 
-def create_same(catalog: Catalog, names: list[str], barrier: Barrier, results: "Queue[Any]") -> None:
-    """Try to create datasets that others create too; report the names that were ours."""
+
+def begin(barrier: Barrier) -> None:
+    """Called once in each process: where they wait for each other before they race."""
+    global _barrier
+    _barrier = barrier
+
+
+def create_same(catalog: Catalog, names: list[str]) -> list[str]:
+    """Try to create datasets that others create too; the names that were ours."""
     with catalog:
         catalog.list_datasets()
-        barrier.wait(60)
+        _barrier.wait(60)
         won = []
         for name in names:
             try:
                 catalog.create_dataset(DatasetRow(name=name))
-                won.append(name)
             except VersionError:
                 continue
-        results.put(won)
+            won.append(name)
+        return won
 
 
-def count_under_lease(
-    catalog: Catalog, version: str, owner: str, times: int, barrier: Barrier, results: "Queue[Any]"
-) -> None:
-    """Add one to a number in the version's metadata, `times` times, each time under the lease; report refusals."""
+def count_under_lease(catalog: Catalog, version: str, owner: str, times: int) -> int:
+    """Add one to a number in the version's metadata, `times` times, each time under the lease; how often refused."""
     refusals = 0
     with catalog:
         catalog.get_version(version)
-        barrier.wait(60)
+        _barrier.wait(60)
         for _ in range(times):
             while True:
                 try:
                     lease = catalog.acquire_lease(version, owner, 600)
-                    break
                 except VersionError:
                     refusals += 1
+                    continue
+                break
             count = catalog.get_version(version).meta["count"]
             catalog.update_version(version, meta={"count": count + 1})
             catalog.release_lease(lease)
-        results.put(refusals)
+    return refusals
 
 
-def open_and_add(catalog: Catalog, name: str, barrier: Barrier, results: "Queue[Any]") -> None:
-    """Open a catalog that others open at the same moment, which nobody has made yet."""
-    barrier.wait(60)
+def open_and_add(catalog: Catalog, name: str) -> str:
+    """Open a catalog that others open at the same moment, and that nobody has made yet."""
+    _barrier.wait(60)
     with catalog:
         catalog.create_dataset(DatasetRow(name=name))
-        results.put(name)
+    return name
 
 
 def write_until_killed(folder: str, dataset: str) -> None:

@@ -2,9 +2,8 @@
 
 import multiprocessing
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -85,24 +84,15 @@ def test_a_dataset_is_not_deleted_under_a_new_version(catalog: Catalog) -> None:
         assert len(catalog.list_versions(dataset)) == int(created.result())
 
 
-def run_processes(target: Callable[..., None], arguments: list[tuple[Any, ...]]) -> list[Any]:
-    """Run a worker once per tuple of arguments, all released at the same moment; what each of them reported."""
-    barrier, results = SPAWN.Barrier(len(arguments)), SPAWN.Queue()
-    processes = [SPAWN.Process(target=target, args=(*given, barrier, results)) for given in arguments]
-    for process in processes:
-        process.start()
-    try:
-        reports = [results.get(timeout=60) for _ in processes]
-    finally:
-        for process in processes:
-            process.join(60)
-        codes = [process.exitcode for process in processes]
-        for process in processes:
-            process.close()
-        results.close()
-        results.join_thread()
-    assert codes == [0] * len(codes)
-    return reports
+PROCESSES = 3
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPoolExecutor]:
+    """Processes that wait for each other before they race; started once, for they import a good deal."""
+    barrier = SPAWN.Barrier(PROCESSES)
+    with ProcessPoolExecutor(PROCESSES, SPAWN, catalog_workers.begin, (barrier,)) as pool:
+        yield pool
 
 
 @pytest.fixture
@@ -112,24 +102,28 @@ def shared(place: Place) -> Place:
     return place
 
 
-def test_two_racing_processes_never_both_get_a_name(shared: Place) -> None:
+def test_racing_processes_never_share_a_name(shared: Place, pool: ProcessPoolExecutor) -> None:
     names = [f"d{k}" for k in range(12)]
     with Catalog(shared.opener) as catalog:
         catalog.connect()
-        won = run_processes(catalog_workers.create_same, [(catalog, names)] * 2)
-        assert sorted(won[0] + won[1]) == sorted(names)  # each once: nobody's is lost, nobody's is doubled
+        won = list(pool.map(catalog_workers.create_same, [catalog] * PROCESSES, [names] * PROCESSES))
+        assert sorted(name for names_won in won for name in names_won) == sorted(
+            names
+        )  # each once: nobody's is lost, nobody's is doubled
         assert sorted(d.name for d in catalog.list_datasets()) == sorted(names)
 
 
-def test_processes_exclude_each_other_by_the_lease(shared: Place) -> None:
+def test_processes_exclude_each_other_by_the_lease(shared: Place, pool: ProcessPoolExecutor) -> None:
     with Catalog(shared.opener) as catalog:
         version = a_version(catalog, meta={"count": 0}).uuid
-        refusals = run_processes(catalog_workers.count_under_lease, [(catalog, version, f"p{k}", 6) for k in range(2)])
-        assert catalog.get_version(version).meta == {"count": 12}
-        assert len(refusals) == 2
+        work = [pool.submit(catalog_workers.count_under_lease, catalog, version, f"p{k}", 4) for k in range(PROCESSES)]
+        for job in work:
+            job.result(60)
+        assert catalog.get_version(version).meta == {"count": 4 * PROCESSES}
 
 
-def test_processes_open_a_new_catalog_at_once(shared: Place) -> None:
+def test_processes_open_a_new_catalog_at_once(shared: Place, pool: ProcessPoolExecutor) -> None:
     with Catalog(shared.opener) as catalog:
-        names = run_processes(catalog_workers.open_and_add, [(catalog, f"d{k}") for k in range(3)])
-        assert sorted(d.name for d in catalog.list_datasets()) == sorted(names)
+        names = [f"d{k}" for k in range(PROCESSES)]
+        assert list(pool.map(catalog_workers.open_and_add, [catalog] * PROCESSES, names)) == names
+        assert sorted(d.name for d in catalog.list_datasets()) == names
