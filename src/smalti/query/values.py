@@ -5,7 +5,6 @@ a word when its analysed words do.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -27,6 +26,7 @@ __all__ = [
     "fold",
     "has_phrase",
     "in_range",
+    "instant_span",
     "like",
     "spellings",
     "walk",
@@ -76,8 +76,8 @@ def spellings(text: str) -> tuple[str, ...]:
 
 
 def fold(text: str) -> str:
-    """Text without case and with one Unicode spelling."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """Text without case. Plain lower case, not case folding, because that is what the SQL of a store can do too."""
+    return text.lower()
 
 
 def analyse(text: str) -> list[str]:
@@ -178,8 +178,8 @@ def in_range(value: Scalar, bounds: Range) -> bool:
 
     Numbers compare by value, and with dates as milliseconds since 1970 (UTC). Strings that are dates compare as dates
     if the bounds are dates too; a bound without a time spans its whole day (month, year). Strings that are numbers
-    compare by value with bounds that are numbers; other strings compare by code points, but never with a number.
-    Booleans lie in no range. Without any bound every value is in.
+    compare by value with bounds that are numbers; other strings compare by code points, but never with a number or
+    a date. Booleans lie in no range. Without any bound every value is in.
     """
     limits = [bound for bound in (bounds.low, bounds.high) if bound is not None]
     if not limits:
@@ -187,19 +187,20 @@ def in_range(value: Scalar, bounds: Range) -> bool:
     if isinstance(value, bool):
         return False
     if isinstance(value, str):
-        instant = _instant(value)
-        spans = [_instant(limit) for limit in limits]
+        instant = instant_span(value)
+        spans = [instant_span(limit) for limit in limits]
         if instant is not None and all(span is not None for span in spans):
-            return _fits(instant[0], bounds, _instant_bound)
+            return _fits(instant[0], bounds, _moment_bound)
         numeric = [as_number(limit) for limit in limits]
         if all(number is not None for number in numeric):
             number = as_number(value)
             return number is not None and _fits(number, bounds, _number_bound)
-        return not any(number is not None for number in numeric) and _fits(value, bounds, _text_bound)
+        is_text = all(number is None for number in numeric) and all(span is None for span in spans)
+        return is_text and _fits(value, bounds, _text_bound)
     if all(as_number(limit) is not None for limit in limits):
         return _fits(value, bounds, _number_bound)
-    if all(_instant(limit) is not None for limit in limits):
-        return _fits(value * 1000, bounds, _instant_bound)
+    if all(instant_span(limit) is not None for limit in limits):
+        return _fits(value * 1000, bounds, _moment_bound)
     return False
 
 
@@ -224,13 +225,13 @@ def _text_bound(text: str) -> tuple[str, str]:
     return text, text
 
 
-def _instant_bound(text: str) -> tuple[int, int]:
-    span = _instant(text)
+def _moment_bound(text: str) -> tuple[int, int]:
+    span = instant_span(text)
     return span if span is not None else (0, 0)
 
 
 @lru_cache(maxsize=8192)
-def _instant(text: str) -> tuple[int, int] | None:
+def instant_span(text: str) -> tuple[int, int] | None:
     """First and last microsecond since 1970 (UTC) that a date or time spans; None if the text is neither."""
     found = _DATE.fullmatch(text)
     if not found:

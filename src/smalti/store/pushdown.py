@@ -1,0 +1,387 @@
+"""From a query tree to a filter over the store's columns: which rows surely match, and which may.
+
+Every tree becomes two SQL filters. Rows that fulfil `must` match; rows that do not fulfil `may` do not. Only the rows
+between the two are read and evaluated, in NumPy where their columns suffice (`smalti.store.residue`). A negation swaps
+the two, so it needs no special care. Where both are equal the index alone answers: that is so for every boolean over
+the labels of one ROI, because a version has few distinct label sets and the query is evaluated on each of them here.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from smalti.query.match import LabelsAs, term_fits
+from smalti.query.nodes import All, And, Exists, Leaf, Node, Not, Or, Range, Some, Term
+from smalti.query.values import ANY_CHAR, ANY_TEXT, analyse, as_number, fold, in_range, instant_span, spellings
+from smalti.store.buckets import ONE_MASK, buckets
+from smalti.store.derive import LONGEST_META_TOKEN, meta_token
+
+__all__ = ["Columns", "Plan", "labels_in", "plan"]
+
+TRUE, FALSE = "true", "false"
+_MOST_TOKENS = 4000
+"""Above so many label sets a filter costs more than looking at the rows."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is known about the columns of a version.
+
+    Attributes:
+        labelsets: every distinct token of the `labelsets` column (more do no harm, fewer would); None = not known.
+        promoted: path below `meta` → (column, type) of promoted metadata.
+        labels: which labels of a ROI count.
+    """
+
+    labelsets: dict[str, frozenset[str]] | None = None
+    promoted: dict[str, tuple[str, str]] = field(default_factory=dict)
+    labels: LabelsAs = "either"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Two filters with the answer between them.
+
+    Attributes:
+        may: SQL that every matching row fulfils.
+        must: SQL that only matching rows fulfil.
+    """
+
+    may: str
+    must: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether the filters answer alone."""
+        return self.may == self.must
+
+    @property
+    def open(self) -> str:
+        """SQL for the rows that have to be looked at."""
+        return FALSE if self.exact else conjunction([self.may, negation(self.must)])
+
+
+def plan(tree: Node, columns: Columns) -> Plan:
+    """The filters for a tree."""
+    match tree:
+        case All():
+            return Plan(TRUE, TRUE)
+        case And(items):
+            parts = [plan(item, columns) for item in items]
+            return Plan(conjunction(p.may for p in parts), conjunction(p.must for p in parts))
+        case Or(items):
+            parts = [plan(item, columns) for item in items]
+            return Plan(disjunction(p.may for p in parts), disjunction(p.must for p in parts))
+        case Not(item):
+            inner = plan(item, columns)
+            return Plan(negation(inner.must), negation(inner.may))
+        case Some(scope="roi"):
+            return _rois(tree, columns)
+        case Some(scope="mask"):
+            return _masks(tree)
+        case Some():
+            return Plan(TRUE, FALSE)
+        case Term() | Range() | Exists():
+            return _frame(tree, columns)
+
+
+# ------------------------------------------------------------------------------------------------------------ SQL
+def conjunction(parts: Iterable[str]) -> str:
+    """SQL for all of these."""
+    kept = list(dict.fromkeys(part for part in parts if part != TRUE))
+    return FALSE if FALSE in kept else TRUE if not kept else kept[0] if len(kept) == 1 else f"({' AND '.join(kept)})"
+
+
+def disjunction(parts: Iterable[str]) -> str:
+    """SQL for any of these."""
+    kept = list(dict.fromkeys(part for part in parts if part != FALSE))
+    return TRUE if TRUE in kept else FALSE if not kept else kept[0] if len(kept) == 1 else f"({' OR '.join(kept)})"
+
+
+def negation(part: str) -> str:
+    """SQL for the opposite."""
+    if part in (TRUE, FALSE):
+        return FALSE if part == TRUE else TRUE
+    return part[5:-1] if part.startswith("(NOT ") else f"(NOT {part})"
+
+
+def text(value: str) -> str:
+    """A string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def has_any(column: str, tokens: Sequence[str]) -> str:
+    """SQL for a list column that holds one of these."""
+    if not tokens:
+        return FALSE
+    return f"array_has_any({column}, [{', '.join(map(text, tokens))}])"
+
+
+# ----------------------------------------------------------------------------------------------------------- ROIs
+def labels_in(token: str) -> frozenset[str]:
+    """The labels that a label-set token stands for."""
+    return frozenset(msgspec.json.decode(token, type=list[str]))
+
+
+def _rois(tree: Some, columns: Columns) -> Plan:
+    if tree.low == 0 and tree.high is None:
+        return Plan(TRUE, TRUE)
+    if columns.labelsets is None:
+        return Plan(TRUE, FALSE)
+    truths = {token: _on_labels(tree.item, labels, columns.labels) for token, labels in columns.labelsets.items()}
+    maybe = sorted(token for token, truth in truths.items() if truth is not False)
+    surely = sorted(token for token, truth in truths.items() if truth is True)
+    if len(maybe) > _MOST_TOKENS:
+        return Plan(TRUE, FALSE)
+    some, sure = has_any("labelsets", maybe), has_any("labelsets", surely)
+    if tree.high is None:
+        return Plan(some, sure if tree.low == 1 else FALSE)
+    if tree.high == 0:
+        return Plan(negation(sure), negation(some))
+    return Plan(TRUE, negation(some)) if tree.low == 0 else Plan(some, FALSE)
+
+
+def _on_labels(tree: Node, labels: frozenset[str], labels_as: LabelsAs) -> bool | None:
+    """Whether a tree holds for a ROI of which only the label set is known; None = it depends."""
+    match tree:
+        case All():
+            return True
+        case And(items) | Or(items):
+            neutral = isinstance(tree, And)
+            found = [_on_labels(item, labels, labels_as) for item in items]
+            return (not neutral) if (not neutral) in found else None if None in found else neutral
+        case Not(item):
+            inner = _on_labels(item, labels, labels_as)
+            return None if inner is None else not inner
+        case Term(field="label") | Range(field="label") | Exists(field="label"):
+            fits = any(_label_fits(tree, label) for label in labels)
+            # The token also holds labels that were not written, so its labels prove nothing about the written ones.
+            return None if fits and labels_as == "written" else fits
+        case _:
+            return None
+
+
+def _label_fits(leaf: Leaf, label: str) -> bool:
+    if isinstance(leaf, Term):
+        return term_fits(leaf, label)
+    return in_range(label, leaf) if isinstance(leaf, Range) else True
+
+
+# ---------------------------------------------------------------------------------------------------------- masks
+def _masks(tree: Some) -> Plan:
+    """Columns sum over the masks of a frame, so they are the truth about frames with one mask (`ONE_MASK`)."""
+    if (tree.low, tree.high) != (1, None):
+        return Plan(TRUE, FALSE)
+    one = has_any("px_bucket", [ONE_MASK])
+    inner = _on_mask(tree.item)
+    any_mask = _touching(tree.item)
+    may = conjunction(
+        ["px_known", disjunction([conjunction([one, inner.may]), conjunction([negation(one), any_mask])])]
+    )
+    must = conjunction(["px_known", one, inner.must])
+    lower = _lower_bound(tree.item)
+    if lower is not None:  # the buckets speak of the largest share of any mask, whatever their number
+        return Plan(_above(lower, sure=False), _above(lower, sure=True))
+    return Plan(may, must)
+
+
+def _lower_bound(item: Node) -> Range | None:
+    """The item, if it asks for at least some share of a label and nothing else."""
+    if not isinstance(item, Range) or item.of is None or item.field != "share" or item.high is not None:
+        return None
+    low = as_number(item.low or "")
+    return item if low is not None and low > 0 else None
+
+
+def _above(bounds: Range, *, sure: bool) -> str:
+    low = float(as_number(bounds.low or "") or 0)
+    return has_any("px_bucket", buckets(bounds.of or "", low, low_open=bounds.low_open, sure=sure))
+
+
+def _touching(item: Node) -> str:
+    """What every frame fulfils that has a mask for which the item holds, however many masks there are."""
+    match item:
+        case And(items):
+            return conjunction(_touching(each) for each in items)
+        case Or(items):
+            return disjunction(_touching(each) for each in items)
+        case Range(of=str(label)) if (as_number(item.low or "") or 0) > 0:
+            return has_any("px_label", [label])
+        case Term(field="labels", kind="word" | "phrase"):
+            return has_any("px_label", [item.text])
+        case _:
+            return TRUE
+
+
+def _on_mask(item: Node) -> Plan:
+    """The filters for an item, on frames with one mask."""
+    match item:
+        case All():
+            return Plan(TRUE, TRUE)
+        case And(items):
+            parts = [_on_mask(each) for each in items]
+            return Plan(conjunction(p.may for p in parts), conjunction(p.must for p in parts))
+        case Or(items):
+            parts = [_on_mask(each) for each in items]
+            return Plan(disjunction(p.may for p in parts), disjunction(p.must for p in parts))
+        case Not(inner):
+            found = _on_mask(inner)
+            return Plan(negation(found.must), negation(found.may))
+        case Term(field="labels", kind="word" | "phrase"):
+            return _both(has_any("px_label", [item.text]))
+        case Exists(field="labels"):
+            return Plan(TRUE, FALSE)
+        case Range(field="share", of=str()):
+            return _share(item)
+        case Range(field="void.share"):
+            return _number_range("px_void", item)
+        case Range(of=str(label)) if (as_number(item.low or "") or 0) > 0:
+            return Plan(has_any("px_label", [label]), FALSE)
+        case _:
+            return Plan(TRUE, FALSE)
+
+
+def _both(sql: str) -> Plan:
+    return Plan(sql, sql)
+
+
+def _share(bounds: Range) -> Plan:
+    """A range of shares on frames with one mask: at least the low end, and not above the high end."""
+    ends = [as_number(end) if end is not None else None for end in (bounds.low, bounds.high)]
+    if any(number is None and end is not None for number, end in zip(ends, (bounds.low, bounds.high), strict=True)):
+        return Plan(TRUE, FALSE)
+    low, high = ends
+    parts = []
+    if low is not None and (low > 0 or (low == 0 and bounds.low_open)):
+        parts.append(_beyond(bounds.of or "", float(low), bounds.low_open))
+    if high is not None:
+        if high < 0 or (high == 0 and bounds.high_open):
+            return Plan(FALSE, FALSE)
+        above = _beyond(bounds.of or "", float(high), not bounds.high_open)
+        parts.append(Plan(negation(above.must), negation(above.may)))
+    return Plan(conjunction(p.may for p in parts), conjunction(p.must for p in parts))
+
+
+def _beyond(label: str, low: float, low_open: bool) -> Plan:
+    if low == 0:
+        return _both(has_any("px_label", [label]))
+    may = has_any("px_bucket", buckets(label, low, low_open=low_open, sure=False))
+    return Plan(may, has_any("px_bucket", buckets(label, low, low_open=low_open, sure=True)))
+
+
+def _number_range(column: str, bounds: Range) -> Plan:
+    """A range over a column of numbers without nulls."""
+    parts = []
+    for end, sign in ((bounds.low, "<" if bounds.low_open else "<="), (bounds.high, ">" if bounds.high_open else ">=")):
+        if end is not None:
+            number = as_number(end)
+            if number is None or abs(number) > 2**53:
+                return Plan(TRUE, FALSE)
+            parts.append(f"({float(number)!r} {sign} {column})")
+    return _both(conjunction(parts))
+
+
+# ---------------------------------------------------------------------------------------------------------- frames
+def _frame(leaf: Leaf, columns: Columns) -> Plan:
+    if leaf.field.startswith("meta."):
+        return _meta(leaf, leaf.field.removeprefix("meta."), columns)
+    if leaf.field in ("id", "context_id"):
+        if isinstance(leaf, Exists):
+            return Plan(TRUE, TRUE)
+        if isinstance(leaf, Term) and leaf.kind != "wildcard":
+            return _both(f"({leaf.field} = {text(leaf.text)})")
+        return Plan(_like(leaf.field, leaf.text), FALSE) if isinstance(leaf, Term) else Plan(TRUE, FALSE)
+    if leaf.field == "timestamp":
+        if isinstance(leaf, Range):
+            return _number_range("timestamp", leaf)
+        return Plan(TRUE, TRUE) if isinstance(leaf, Exists) else Plan(TRUE, FALSE)
+    return Plan(TRUE, FALSE)
+
+
+def _like(column: str, pattern: str) -> str:
+    # A literal % or _ matches more than itself here, which is what a superset may do; a backslash would escape.
+    if "\\" in pattern:
+        return TRUE
+    return f"({column} LIKE {text(pattern.replace(ANY_TEXT, '%').replace(ANY_CHAR, '_'))})"
+
+
+def _meta(leaf: Leaf, path: str, columns: Columns) -> Plan:
+    promoted = columns.promoted.get(path)
+    if isinstance(leaf, Range):
+        return _promoted_range(leaf, path, promoted)
+    if isinstance(leaf, Exists):
+        return Plan(_key(path), f"({promoted[0]} IS NOT NULL)" if promoted else FALSE)
+    if leaf.kind == "wildcard":
+        words = re.findall(r"[a-z0-9_]+", fold(leaf.text))
+        return Plan(_in_meta(words), FALSE)
+    tokens = [meta_token(path, spelling) for spelling in spellings(leaf.text)]
+    words = [] if leaf.exact else analyse(leaf.text)
+    if len(words) == 1:
+        tokens.append(meta_token(path, words[0]))
+    held = has_any("meta_kv", list(dict.fromkeys(tokens)))
+    # Tokens of long values are cut, and one of "a=b" may have been made of the key a or of the key a=b.
+    is_sure = "=" not in path + leaf.text and len(leaf.text) < LONGEST_META_TOKEN
+    return Plan(disjunction([held, _in_meta(words)]) if words else held, held if is_sure else FALSE)
+
+
+def _in_meta(words: Iterable[str]) -> str:
+    """Rows whose metadata, as text, holds these words somewhere."""
+    plain = [word for word in words if word.isascii()]
+    return conjunction(_meta_like("lower(meta)", word) for word in plain)
+
+
+def _key(path: str) -> str:
+    last = path.rpartition(".")[2]
+    return _meta_like("meta", last) if re.fullmatch(r"[A-Za-z0-9_]+", last) else TRUE
+
+
+def _meta_like(column: str, piece: str) -> str:
+    # Empty metadata is null, and a null would drop out of a negation.
+    return f"coalesce({column} LIKE {text(f'%{piece}%')}, false)"
+
+
+def _promoted_range(leaf: Range, path: str, promoted: tuple[str, str] | None) -> Plan:
+    if promoted is None or (leaf.low is None and leaf.high is None):
+        return Plan(_key(path), FALSE)
+    column, kind = promoted
+    within: str | None = None
+    if kind in ("int", "float"):
+        found = _number_range(column, leaf)
+        within = found.must if found.exact else None
+    elif kind == "timestamp":
+        within = _time_range(column, leaf)
+    if within is None:
+        return Plan(_key(path), FALSE)
+    # Null: the value has another type, is one of several, or is not there; those that have the key are looked at.
+    null = f"({column} IS NULL)"
+    return Plan(
+        disjunction([f"(({column} IS NOT NULL) AND {within})", conjunction([null, _key(path)])]), _sure(column, within)
+    )
+
+
+def _sure(column: str, within: str) -> str:
+    return f"(({column} IS NOT NULL) AND {within})"
+
+
+def _time_range(column: str, bounds: Range) -> str | None:
+    parts = []
+    ends: list[tuple[str | None, Callable[[tuple[int, int]], tuple[str, int]]]] = [
+        (bounds.low, lambda span: (">", span[1]) if bounds.low_open else (">=", span[0])),
+        (bounds.high, lambda span: ("<", span[0]) if bounds.high_open else ("<=", span[1])),
+    ]
+    for end, compare in ends:
+        if end is not None:
+            span = instant_span(end)
+            if span is None:
+                return None
+            sign, micros = compare(span)
+            parts.append(f"({column} {sign} {_moment(micros)})")
+    return conjunction(parts)
+
+
+def _moment(micros: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+    return f"timestamp '{moment:%Y-%m-%dT%H:%M:%S.%f}Z'"

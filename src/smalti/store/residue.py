@@ -1,0 +1,208 @@
+"""Rows that a filter leaves open, evaluated exactly, reading no more columns than the query speaks of.
+
+Conditions on labels and confidences of ROIs are evaluated for a whole batch at a time: one array entry per ROI, a
+running sum per frame. Everything else goes through `smalti.query.match`, which defines it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from smalti.facts import MaskFacts
+from smalti.query.match import LabelsAs, Subject, matches, term_fits
+from smalti.query.nodes import All, And, Leaf, Node, Not, Or, Range, Some, Term
+from smalti.query.values import as_number, in_range
+from smalti.records import Frame
+from smalti.store.pushdown import labels_in
+from smalti.store.schema import TRUTH, from_rows
+
+__all__ = ["columns_of", "evaluate", "facts_in"]
+
+Bools = NDArray[np.bool_]
+_FACTS = "px_masks"
+_decode_facts = msgspec.json.Decoder(list[MaskFacts]).decode
+_decode_meta = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def columns_of(tree: Node, labels: LabelsAs = "either") -> list[str]:
+    """The columns that it takes to evaluate a tree; those of the whole record where single ones do not do."""
+    found: dict[str, None] = {}
+    for part in _parts(tree):
+        found.update(dict.fromkeys(_columns(part, labels)))
+    if "sources" in found:
+        found = {**dict.fromkeys(TRUTH.names), **({_FACTS: None} if _FACTS in found else {})}
+    return list(found)
+
+
+def _parts(tree: Node) -> Iterator[Some | Leaf]:
+    if isinstance(tree, And | Or):
+        for item in tree.items:
+            yield from _parts(item)
+    elif isinstance(tree, Not):
+        yield from _parts(tree.item)
+    elif not isinstance(tree, All):
+        yield tree
+
+
+def _columns(part: Some | Leaf, labels: LabelsAs) -> Sequence[str]:
+    if not isinstance(part, Some):
+        own = part.field if part.field in ("id", "context_id", "timestamp") else "sources"
+        return ["meta"] if part.field.startswith("meta.") else [own]
+    if part.scope == "mask":
+        return [_FACTS]
+    if part.scope == "source":
+        return ["sources"]
+    fields = {leaf.field for leaf in _leaves(part.item)}
+    if not fields <= {"label", "confidence"} or ("label" in fields and labels == "written"):
+        return ["sources"]
+    return ["roi_ls", *(["roi_conf"] if "confidence" in fields else [])]
+
+
+def _leaves(tree: Node) -> Iterator[Leaf]:
+    for part in _parts(tree):
+        if not isinstance(part, Some):
+            yield part
+
+
+def evaluate(tree: Node, batch: pa.RecordBatch, labels: LabelsAs = "either") -> Bools:
+    """(n,) bool: which rows match. The batch has the columns of `columns_of`."""
+    if "rois" in batch.schema.names:
+        frames = from_rows(batch)
+        facts = facts_in(batch.column(_FACTS)) if _FACTS in batch.schema.names else [None] * len(frames)
+        found = (matches(tree, f, each, labels) for f, each in zip(frames, facts, strict=True))
+        return np.fromiter(found, np.bool_, len(frames))
+    return _Batch(batch).holds(tree)
+
+
+def facts_in(column: pa.Array) -> list[Mapping[str, MaskFacts] | None]:
+    """What is stored about the masks of each row, by mask id."""
+    return [None if t is None else {each.mask: each for each in _decode_facts(t)} for t in column.to_pylist()]
+
+
+class _Batch:
+    """Some columns of some rows."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self.batch = batch
+        self._frames: list[Frame] | None = None
+        self._facts: list[Mapping[str, MaskFacts] | None] | None = None
+
+    def holds(self, tree: Node) -> Bools:
+        match tree:
+            case All():
+                return np.ones(len(self.batch), np.bool_)
+            case And(items):
+                every = np.ones(len(self.batch), np.bool_)
+                for item in items:
+                    every &= self.holds(item)
+                return every
+            case Or(items):
+                any_of = np.zeros(len(self.batch), np.bool_)
+                for item in items:
+                    any_of |= self.holds(item)
+                return any_of
+            case Not(item):
+                return ~self.holds(item)
+            case Some(scope="roi"):
+                return self._rois(tree)
+            case Some():
+                return self._each(tree, [None] * len(self.batch), self._masks())
+            case _:
+                return self._each(tree, self._plain(), [None] * len(self.batch))
+
+    def _each(self, tree: Node, frames: Sequence[Frame | None], facts: Sequence[Any]) -> Bools:
+        empty = Frame(sources=[])
+        found = (Subject(f or empty, each).holds(tree) for f, each in zip(frames, facts, strict=True))
+        return np.fromiter(found, np.bool_, len(self.batch))
+
+    def _masks(self) -> Sequence[Any]:
+        if self._facts is None:
+            self._facts = facts_in(self.batch.column(_FACTS))
+        return self._facts
+
+    def _plain(self) -> list[Frame]:
+        """Frames with the fields that conditions on frames look at, as far as they were read."""
+        if self._frames is None:
+            names = [n for n in ("id", "context_id", "timestamp", "meta") if n in self.batch.schema.names]
+            rows = zip(*(self.batch.column(name).to_pylist() for name in names), strict=True)
+            self._frames = [_frame(dict(zip(names, row, strict=True))) for row in rows]
+        return self._frames
+
+    def _rois(self, tree: Some) -> Bools:
+        column = self.batch.column("roi_ls")
+        offsets = column.offsets.to_numpy().astype(np.int64)
+        tokens = column.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).dictionary_encode()
+        codes = tokens.indices.to_numpy(zero_copy_only=False)
+        sets = [labels_in(token) for token in tokens.dictionary.to_pylist()]
+        confidence: NDArray[np.float64] | None = None
+        if "roi_conf" in self.batch.schema.names:
+            own = self.batch.column("roi_conf")
+            bounds = own.offsets.to_numpy()
+            values = own.values.slice(int(bounds[0]), int(bounds[-1] - bounds[0]))
+            confidence = values.to_numpy(zero_copy_only=False).astype(np.float64)
+        hits = _on_rois(tree.item, codes, sets, confidence)
+        sums = np.concatenate([[0], np.cumsum(hits)])
+        counts = sums[offsets[1:] - offsets[0]] - sums[offsets[:-1] - offsets[0]]
+        enough: Bools = counts >= tree.low
+        return enough if tree.high is None else enough & (counts <= tree.high)
+
+
+def _frame(fields: dict[str, Any]) -> Frame:
+    meta = fields.pop("meta", None)
+    return Frame(sources=[], meta=_decode_meta(meta) if meta else {}, **fields)
+
+
+def _on_rois(
+    tree: Node, codes: NDArray[Any], sets: Sequence[frozenset[str]], confidence: NDArray[np.float64] | None
+) -> Bools:
+    """(number of ROIs,) bool."""
+    match tree:
+        case And(items):
+            every = np.ones(len(codes), np.bool_)
+            for item in items:
+                every &= _on_rois(item, codes, sets, confidence)
+            return every
+        case Or(items):
+            any_of = np.zeros(len(codes), np.bool_)
+            for item in items:
+                any_of |= _on_rois(item, codes, sets, confidence)
+            return any_of
+        case Not(item):
+            return ~_on_rois(item, codes, sets, confidence)
+        case Term() | Range() if tree.field == "confidence" and confidence is not None:
+            return _on_numbers(tree, confidence)
+        case _ if getattr(tree, "field", "") == "confidence" and confidence is not None:
+            return ~np.isnan(confidence)
+        case Term() | Range():
+            table = np.array([any(_fits(tree, label) for label in labels) for labels in sets], np.bool_)
+        case All():
+            return np.ones(len(codes), np.bool_)
+        case _:
+            table = np.array([bool(labels) for labels in sets], np.bool_)
+    found: Bools = table[codes] if len(sets) else np.zeros(len(codes), np.bool_)
+    return found
+
+
+def _on_numbers(leaf: Term | Range, values: NDArray[np.float64]) -> Bools:
+    there = ~np.isnan(values)
+    if isinstance(leaf, Range):
+        ends = [None if end is None else as_number(end) for end in (leaf.low, leaf.high)]
+        is_plain = all((e is None) == (n is None) for e, n in zip((leaf.low, leaf.high), ends, strict=True))
+        if is_plain:
+            low, high = ends
+            if low is not None:
+                there &= values > low if leaf.low_open else values >= low
+            if high is not None:
+                there &= values < high if leaf.high_open else values <= high
+            return there
+    distinct, which = np.unique(values, return_inverse=True)
+    fits = [not np.isnan(value) and _fits(leaf, value) for value in distinct.tolist()]
+    return np.array(fits, np.bool_)[which.reshape(-1)] if len(distinct) else there
+
+
+def _fits(leaf: Term | Range, value: str | float) -> bool:
+    return term_fits(leaf, value) if isinstance(leaf, Term) else in_range(value, leaf)

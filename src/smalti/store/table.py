@@ -1,0 +1,179 @@
+"""A version as a view sees it: rows chosen by a filter and, where that leaves some open, evaluated; read when needed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from smalti.facts import MaskFacts
+from smalti.query.match import LabelsAs
+from smalti.query.nodes import Node
+from smalti.query.values import at_path
+from smalti.records import Frame
+from smalti.store.engine import Branch
+from smalti.store.promoted import promoted_fields
+from smalti.store.pushdown import FALSE, TRUE, Columns, Plan, labels_in, plan
+from smalti.store.residue import columns_of, evaluate, facts_in
+from smalti.store.schema import TRUTH, from_rows
+from smalti.tables import Ordering
+
+if TYPE_CHECKING:
+    from smalti.store.version import DatasetVersion
+
+__all__ = ["VersionTable", "scan"]
+
+Ints = NDArray[np.int64]
+_ORDER = ("context_id", "timestamp", "id")
+_ROWS_AT_ONCE = 2048
+
+
+class VersionTable:
+    """One state of one version: published versions always, drafts as they were when this was made. Pickles small."""
+
+    def __init__(self, version: "DatasetVersion") -> None:
+        self.dataset = version.dataset.id
+        self.version = version.id
+        self.names = ((version.dataset.name,), (version.name,))
+        self.mask_labels: Any = version.get_masks_labels() or None
+        self.rows: Branch = version.rows()
+        stored = version.stats.get("labelsets") if version.state == "published" else None
+        self._labelsets: list[str] | None = list(stored) if stored is not None else None
+        self._known: Columns | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_known": None}
+
+    @property
+    def fingerprint(self) -> str:
+        """The branch and its version in the store."""
+        return f"{self.rows.name}:{self.rows.version}"
+
+    # -------------------------------------------------------------------------------------------------- choosing
+    def columns(self, labels: LabelsAs = "either") -> Columns:
+        """What filters can speak of."""
+        if self._known is None:
+            if self._labelsets is None:
+                self._labelsets = _distinct(self.rows, "labelsets")
+            sets = {token: labels_in(token) for token in self._labelsets}
+            fields = promoted_fields(self.rows.schema)
+            promoted = {
+                f.metadata[b"smalti:path"].decode().removeprefix("meta."): (f.name, f.metadata[b"smalti:type"].decode())
+                for f in fields
+            }
+            self._known = Columns(sets, promoted)
+        return Columns(self._known.labelsets, self._known.promoted, labels)
+
+    def plan(self, tree: Node, labels: LabelsAs = "either") -> Plan:
+        """The filters that a query becomes."""
+        return plan(tree, self.columns(labels))
+
+    def count(self, tree: Node, labels: LabelsAs = "either") -> int:
+        """How many rows match."""
+        found = self.plan(tree, labels)
+        sure = 0 if found.must == FALSE else self.rows.count(None if found.must == TRUE else found.must)
+        return sure + sum(int(hits.sum()) for _, hits in self._open(tree, found, labels))
+
+    def select(self, tree: Node, labels: LabelsAs = "either") -> Ints:
+        """The row ids that match, ascending."""
+        found = self.plan(tree, labels)
+        parts: list[Ints] = []
+        if found.must != FALSE:
+            where = None if found.must == TRUE else found.must
+            parts.append(_row_ids(self.rows.table([], where, with_row_id=True)))
+        parts += [_row_ids(batch)[hits] for batch, hits in self._open(tree, found, labels)]
+        return np.sort(np.concatenate([*parts, np.zeros(0, np.int64)]))
+
+    def _open(self, tree: Node, found: Plan, labels: LabelsAs) -> Iterator[tuple[pa.RecordBatch, NDArray[np.bool_]]]:
+        if found.open != FALSE:
+            where = None if found.open == TRUE else found.open
+            for batch in self.rows.scan(columns_of(tree, labels), where, with_row_id=True):
+                if len(batch):
+                    yield batch, evaluate(tree, batch, labels)
+
+    def lacking_facts(self) -> int:
+        """How many rows have not been counted."""
+        return self.rows.count("NOT px_known")
+
+    # --------------------------------------------------------------------------------------------------- reading
+    def take(self, rows: Ints) -> list[Frame]:
+        """The frames of these rows, in the order asked; each says which version it is of."""
+        found = self._frames(rows)
+        for frame in found:
+            frame.extra = {**frame.extra, "dataset": {"id": self.dataset, "version": self.version}}
+        return found
+
+    def _frames(self, rows: Ints) -> list[Frame]:
+        found: list[Frame] = []
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            table = self._aligned(rows[start : start + _ROWS_AT_ONCE], TRUTH.names)
+            found += from_rows(table)
+        return found
+
+    def _aligned(self, rows: Ints, columns: Sequence[str]) -> pa.Table:
+        """Columns of these rows, in the order asked."""
+        if len(rows) > _ROWS_AT_ONCE:
+            table = self.rows.table(list(columns), None, with_row_id=True)
+        else:
+            table = self.rows.take(np.unique(rows).tolist(), columns)
+        ids = _row_ids(table)
+        order = np.argsort(ids, kind="stable")
+        return table.take(pa.array(order[np.searchsorted(ids[order], rows)]))
+
+    def order(self, rows: Ints) -> Ordering:
+        """The sequence of these rows by (context, timestamp, id)."""
+        table = self._aligned(rows, _ORDER)
+        by = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in _ORDER])
+        context = pc.fill_null(table.column("context_id").take(by).combine_chunks(), "").dictionary_encode()
+        return Ordering(
+            by.to_numpy().astype(np.int64),
+            context.indices.to_numpy(zero_copy_only=False).astype(np.int64),
+            table.column("timestamp").take(by).to_numpy().astype(np.float64),
+            context.dictionary.to_pylist(),
+        )
+
+    def column(self, rows: Ints, field: str) -> list[Any]:
+        """One value per row: of `id`, `context_id`, `timestamp`, or a path below `meta` (several values: the first)."""
+        if field in _ORDER:
+            values: list[Any] = self._aligned(rows, [field]).column(field).to_pylist()
+            return values
+        if not field.startswith("meta."):
+            return [next(at_path(frame, field), None) for frame in self._frames(rows)]
+        path = field.removeprefix("meta.")
+        texts = self._aligned(rows, ["meta"]).column("meta").to_pylist()
+        return [next(at_path(msgspec.json.decode(text), path), None) if text else None for text in texts]
+
+    def facts(self, rows: Ints) -> list[Mapping[str, MaskFacts] | None]:
+        """What is stored about the masks of these rows."""
+        return facts_in(self._aligned(rows, ["px_masks"]).column("px_masks"))
+
+
+def _row_ids(rows: pa.Table | pa.RecordBatch) -> Ints:
+    ids: Ints = rows.column("_rowid").to_numpy().astype(np.int64)
+    return ids
+
+
+def _distinct(rows: Branch, column: str) -> list[str]:
+    """Every distinct word of a list column."""
+    found: set[str] = set()
+    for batch in rows.scan([column]):
+        found.update(batch.column(column).flatten().unique().to_pylist())
+    return sorted(found)
+
+
+def scan(version: "DatasetVersion", tree: Node, columns: Sequence[str] | None = None) -> Iterator[Frame]:
+    """The frames of a version that a query asks for, by (context, timestamp, id).
+
+    Args:
+        version: the version.
+        tree: the query.
+        columns: not needed: whole records are cheap to read beside finding them.
+    """
+    table = VersionTable(version)
+    rows = table.select(tree)
+    rows = rows[table.order(rows).by] if len(rows) else rows
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        yield from table.take(rows[start : start + _ROWS_AT_ONCE])
