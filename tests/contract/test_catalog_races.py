@@ -107,9 +107,8 @@ def test_racing_processes_never_share_a_name(shared: Place, pool: ProcessPoolExe
     with Catalog(shared.opener) as catalog:
         catalog.connect()
         won = list(pool.map(catalog_workers.create_same, [catalog] * PROCESSES, [names] * PROCESSES))
-        assert sorted(name for names_won in won for name in names_won) == sorted(
-            names
-        )  # each once: nobody's is lost, nobody's is doubled
+        # Each once: nobody's is lost, nobody's is doubled.
+        assert sorted(name for ours in won for name in ours) == sorted(names)
         assert sorted(d.name for d in catalog.list_datasets()) == sorted(names)
 
 

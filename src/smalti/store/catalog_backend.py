@@ -1,4 +1,4 @@
-"""What a backend of the catalog must do: seven small operations on rows; every rule and message is in `Catalog`.
+"""What a backend of the catalog must do: eight small operations on rows; every rule and message is in `Catalog`.
 
 Also here: how a row becomes plain values. JSON is ASCII text, so that it survives every database, NUL and lone
 surrogates included; a time is an integer number of microseconds since 1970 in UTC.
