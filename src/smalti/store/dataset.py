@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from smalti.errors import VersionError, VersionFrozen
 from smalti.store.catalog import Catalog
+from smalti.store.copying import finish_move
 from smalti.store.engine import Engine
 from smalti.store.promoted import field_of
 from smalti.store.rows import AuditRow, DatasetRow, VersionRow
@@ -25,8 +26,12 @@ class Dataset:
 
     def __init__(self, store: "Store", row: DatasetRow) -> None:
         self.store = store
-        self._row = row
+        self._row = finish_move(store, row)
         self.engine: Engine = store.engine_of(row)
+
+    def reopen(self) -> None:
+        """Look up where the frames lie now."""
+        self.engine = self.store.engine_of(self.row)
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {len(self.versions())} versions)"

@@ -16,22 +16,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from smalti.facts import MaskFacts
-from smalti.query.values import analyse, canonical, walk
+from smalti.query.values import canonical, walk
+from smalti.store.buckets import bucket_tokens
 from smalti.store.rowhash import hash_rows
 from smalti.store.schema import DERIVED, SCHEMA
 
-__all__ = ["bucket_tokens", "derive", "facts_columns", "label_token", "meta_token", "meta_tokens", "word_token"]
+__all__ = ["LONGEST_META_TOKEN", "derive", "facts_columns", "label_token", "meta_token", "meta_tokens"]
 
 Ints = NDArray[np.int64]
 
 LONGEST_META_TOKEN = 120
 """Characters of a value that go into its token. Longer values share a token, so the token is a superset, as it must be."""
-
-MOST_WORDS = 16
-"""Words of one text that get a token each."""
-
-LOWEST_BUCKET = -20
-"""Shares below 2**-20 fall into the lowest bucket."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder().decode
@@ -42,40 +37,15 @@ def label_token(labels: Sequence[str]) -> str:
     return _encode(sorted(set(labels))).decode()
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 16, typed=True)  # True is not 1 here
 def meta_token(path: str, value: str | int | float | bool) -> str:
     """The token of one scalar of the metadata: `path=value`, with the value's canonical text."""
     return f"{path}={canonical(value)[:LONGEST_META_TOKEN]}"
 
 
-def word_token(path: str, word: str | None) -> str:
-    """The token of a text that holds an (analysed) word; None = of a text with more words than are listed."""
-    return f"{path}~{'*' if word is None else word[:LONGEST_META_TOKEN]}"
-
-
 def meta_tokens(meta: dict[str, Any]) -> list[str]:
-    """The tokens of every scalar in `meta`, for a sound superset of what equals a value or holds a word.
-
-    A frame whose metadata equals x at a path has `meta_token(path, x)`. A frame whose text there holds the word w (see
-    `query.values.analyse`) has `word_token(path, w)`, or `meta_token(path, w)` if the text is that word and nothing
-    else, or `word_token(path, None)` if the text is long.
-    """
-    found: dict[str, None] = {}
-    for path, value in walk(meta):
-        for token in _text_tokens(path, value) if isinstance(value, str) else (meta_token(path, value),):
-            found[token] = None
-    return list(found)
-
-
-@lru_cache(maxsize=1 << 16)
-def _text_tokens(path: str, value: str) -> tuple[str, ...]:
-    words = analyse(value)
-    whole = meta_token(path, value)
-    if words == [value] and len(value) <= LONGEST_META_TOKEN:
-        return (whole,)
-    if len(words) > MOST_WORDS:
-        return whole, word_token(path, None)
-    return whole, *dict.fromkeys(word_token(path, word) for word in words)
+    """The tokens of every scalar in `meta`; an element of a list has the path of the list."""
+    return list(dict.fromkeys(meta_token(path, value) for path, value in walk(meta)))
 
 
 def derive(truth: pa.RecordBatch, facts: Sequence[Sequence[MaskFacts] | None] | None = None) -> pa.RecordBatch:
@@ -219,18 +189,8 @@ def _distinct(owner: Ints, codes: Ints, owners: int, words: pa.StringArray) -> p
 
 
 # --------------------------------------------------------------------------------------------------------- facts
-def bucket_tokens(label: str, share: float) -> list[str]:
-    """Tokens `label>=2^-k` that a share of a frame's mask pixels satisfies, from the lowest bucket up.
-
-    A query `share >= s` looks for the bucket at or below s and finishes exactly on what it finds.
-    """
-    if share <= 0:
-        return []
-    return [f"{label}>=2^{k}" for k in range(LOWEST_BUCKET, 1) if share >= 2.0**k or k == LOWEST_BUCKET]
-
-
 def facts_columns(facts: Sequence[Sequence[MaskFacts] | None]) -> list[pa.Array]:
-    """The `px_*` columns; pixels of one label are summed over the masks of a frame."""
+    """The `px_*` columns; pixels are summed over the masks of a frame, buckets speak of the largest share of any."""
     names = [name for name in DERIVED.names if name.startswith("px_")]
     if not any(item is not None for item in facts):
         empty = {"px_known": False, "px_label": [], "px_count": [], "px_bucket": []}
@@ -252,9 +212,7 @@ def _facts_row(facts: Sequence[MaskFacts] | None) -> dict[str, Any]:
     present = {label: count for label, count in sorted(pixels.items()) if count}
     row["px_label"] = list(present)
     row["px_count"] = list(present.values())
-    row["px_bucket"] = [t for label, count in present.items() for t in bucket_tokens(label, count / total)]
+    row["px_bucket"] = bucket_tokens(facts)
     row["px_void"] = sum(item.void for item in facts) / total if total else 0.0
     row["px_masks"] = msgspec.json.encode(list(facts)).decode()
     return row
-
-

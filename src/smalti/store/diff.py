@@ -21,9 +21,9 @@ from smalti.store.schema import TRUTH, from_rows
 if TYPE_CHECKING:
     from smalti.store.version import DatasetVersion
 
-__all__ = ["FrameDiff", "Touched", "VersionDiff", "common_point", "compare", "compare_rows"]
+__all__ = ["BORN", "UPDATED", "FrameDiff", "Touched", "VersionDiff", "common_point", "compare", "compare_rows", "deleted_ids"]
 
-_UPDATED, _BORN = "_row_last_updated_at_version", "_row_created_at_version"
+UPDATED, BORN = "_row_last_updated_at_version", "_row_created_at_version"
 
 
 class Touched(msgspec.Struct, frozen=True):
@@ -79,19 +79,21 @@ def _touched(rows: Branch, base: Branch | None, since: int) -> tuple[dict[str, i
     """Rows written after the common point, as id → etag, and ids of rows deleted after it."""
     if base is not None and (rows.name, rows.version) == (base.name, base.version):
         return {}, set()
-    written = rows.table(["id", "etag"], None if base is None else f"{_UPDATED} > {since}")
+    written = rows.table(["id", "etag"], None if base is None else f"{UPDATED} > {since}")
     found = dict(zip(written.column("id").to_pylist(), written.column("etag").to_pylist(), strict=True))
     if base is None:
         return found, set()
-    missing = base.count() + rows.count(f"{_BORN} > {since}") - rows.count()
-    return found, _deleted(rows, base, since) - found.keys() if missing else set()
+    return found, deleted_ids(rows, base, since) - found.keys()
 
 
-def _deleted(rows: Branch, base: Branch, since: int) -> set[str]:
+def deleted_ids(rows: Branch, base: Branch, since: int) -> set[str]:
+    """Frame ids of the rows of an ancestor's version that are not among its descendant's rows any more."""
+    if base.count() + rows.count(f"{BORN} > {since}") == rows.count():
+        return set()
     row_ids = rows.deleted_since(since)
     if row_ids is None:
         before = base.table([], None, with_row_id=True).column("_rowid").to_numpy()
-        after = rows.table([], f"{_BORN} <= {since}", with_row_id=True).column("_rowid").to_numpy()
+        after = rows.table([], f"{BORN} <= {since}", with_row_id=True).column("_rowid").to_numpy()
         row_ids = np.setdiff1d(before, after, assume_unique=True).tolist()
     return set(base.take(row_ids, ["id"]).column("id").to_pylist())
 

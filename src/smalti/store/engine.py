@@ -155,6 +155,14 @@ class Engine:
                 root.branches.delete(name)
         self._durable.finish(_ROOT_FOLDERS, since)
 
+    def exists(self) -> bool:
+        """Whether there is such a dataset."""
+        try:
+            lance.dataset(self.uri, storage_options=self._options or None)
+        except (OSError, ValueError):
+            return False
+        return True
+
     def drop(self) -> None:
         """Delete the dataset with everything in it."""
         with _translated(f"deleting {self.uri}"):
@@ -398,6 +406,11 @@ class Branch:
         return int(dataset.version)
 
     # -------------------------------------------------------------------------------------------------- upkeep
+    def history(self) -> list[int]:
+        """The versions of this branch that can still be opened."""
+        with _translated(f"looking at the history of branch {self.name}"):
+            return [int(item["version"]) for item in self.dataset.versions()]
+
     def indices(self) -> dict[str, str]:
         """Column → name of the index on it."""
         with _translated(f"listing indices of branch {self.name}"):

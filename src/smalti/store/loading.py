@@ -1,8 +1,6 @@
 """What `add_frames` and `update_frame` do: frames in, rows committed, failures listed."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,7 +18,7 @@ from smalti.store.schema import to_rows
 if TYPE_CHECKING:
     from smalti.store.version import DatasetVersion
 
-__all__ = ["derived_in_parallel", "load", "load_rows", "save"]
+__all__ = ["load", "load_rows", "save"]
 
 Prepare = Callable[[Sequence[Frame]], tuple[list[Frame], list[Failed]]]
 Count = Callable[[Sequence[Frame]], tuple[list[Sequence[MaskFacts] | None], list[Failed]]]
@@ -104,19 +102,6 @@ def load_rows(version: "DatasetVersion", batches: Iterable[pa.RecordBatch]) -> N
     with version.lease("a bulk load") as renew, version.writing() as branch, Bulk(branch, renew) as bulk:
         for batch in batches:
             bulk.add(batch)
-
-
-def derived_in_parallel(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Truth columns → whole rows, in order, several batches at a time: NumPy lets other threads run."""
-    workers = min(4, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers, thread_name_prefix="smalti-derive") as pool:
-        waiting = []
-        for batch in batches:
-            waiting.append(pool.submit(derive, batch))
-            if len(waiting) > workers:
-                yield waiting.pop(0).result()
-        for job in waiting:
-            yield job.result()
 
 
 def save(version: "DatasetVersion", item: Any, if_match: str | None) -> str:

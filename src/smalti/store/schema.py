@@ -214,7 +214,7 @@ def _batch(frames: Sequence[Frame], exact: Sequence[str | None]) -> pa.RecordBat
         pa.array([f.timestamp for f in frames], _REAL),
         _nested(frames, "sources", _sources),
         _nested(frames, "rois", _rois),
-        pa.array([_text(f.meta) for f in frames], _TEXT),
+        pa.array([_text(f.meta) or "{}" for f in frames], _TEXT),  # null would drop out of a negated filter
         pa.array([_text(f.meta_blob) for f in frames], _TEXT),
         pa.array([f.blob for f in frames], _TEXT),
         pa.array([_extras(f) for f in frames], _TEXT),

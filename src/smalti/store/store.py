@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smalti.errors import VersionError
 from smalti.store.catalog import Catalog, open_catalog
@@ -14,6 +14,10 @@ from smalti.store.engine import Engine, local_root
 from smalti.store.rows import AuditRow, DatasetRow
 from smalti.store.schema import SCHEMA_REVISION
 from smalti.store.version import DatasetVersion
+
+if TYPE_CHECKING:
+    from smalti.store.maintain import Upkeep
+    from smalti.store.verify import Verdict
 
 __all__ = ["Store", "default_store_uri", "open_store"]
 
@@ -187,9 +191,35 @@ class Store:
         Returns:
             How many rows were erased, by `DATASET@VERSION`.
         """
-        from smalti.store.purging import purge
+        from smalti.store.copying import purge
 
         return purge(self, list(frame_ids), who=who, why=why)
+
+    def maintain(self, **options: Any) -> "Upkeep":
+        """Compact and index drafts, forget old history, sweep what crashes left: see `smalti.store.maintain`."""
+        from smalti.store.maintain import maintain
+
+        return maintain(self, **options)
+
+    def verify(self) -> "Verdict":
+        """Read everything back and compare it with hashes, counts and references."""
+        from smalti.store.verify import verify
+
+        return verify(self)
+
+    def backup(self, uri: str | os.PathLike[str], *, catalog_url: str | None = None, **storage_options: Any) -> dict[str, int]:
+        """Copy everything into a new store; a restore is the same in the other direction.
+
+        Returns:
+            Frames by `DATASET@VERSION`.
+
+        Raises:
+            VersionError: there is a store with datasets already.
+        """
+        from smalti.store.copying import copy_store
+
+        with open_store(uri, catalog_url=catalog_url, **storage_options) as target:
+            return copy_store(self, target)
 
 
 def _reopen(uri: str, catalog_url: str | None, options: dict[str, Any]) -> Store:

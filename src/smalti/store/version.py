@@ -22,6 +22,8 @@ from smalti.store.schema import TRUTH, from_rows
 
 if TYPE_CHECKING:
     from smalti.store.dataset import Dataset
+    from smalti.store.table import VersionTable
+    from smalti.view import DataView
 
 __all__ = ["DatasetVersion"]
 
@@ -199,6 +201,14 @@ class DatasetVersion:
             for id_ in ids[start : start + _TAKEN_AT_ONCE]:
                 yield found[id_]
 
+    def tables(self, size: int = 16384) -> Iterator[pa.Table]:
+        """Every frame as rows of `schema.TRUTH`, by context, timestamp and id, up to `size` of them at a time."""
+        rows = self.rows()
+        row_ids = self._order(rows, None).column("_rowid").to_pylist()
+        for start in range(0, len(row_ids), size):
+            taken = rows.take(row_ids[start : start + size], TRUTH.names)
+            yield taken.sort_by([(name, "ascending") for name in _ORDER]).select(TRUTH.names)
+
     def _order(self, rows: Branch, where: str | None) -> pa.Table:
         table = rows.table(_ORDER, where, with_row_id=True)
         return table.sort_by([(name, "ascending") for name in _ORDER])
@@ -212,9 +222,22 @@ class DatasetVersion:
         """
         if tree is None:
             return self.records()
-        from smalti.store.pushdown import scan
+        from smalti.store.table import scan
 
         return scan(self, tree, columns)
+
+    def view(self, query: str = "") -> "DataView":
+        """The frames that a query asks for (`label:car AND meta.city:bremen`), to map, order, split and iterate."""
+        from smalti.view import DataView
+
+        return DataView(self, query)
+
+    @property
+    def table(self) -> "VersionTable":
+        """What a view reads: this version as it is now."""
+        from smalti.store.table import VersionTable
+
+        return VersionTable(self)
 
     # ---------------------------------------------------------------------------------------------- writing
     def add_frames(
@@ -243,6 +266,24 @@ class DatasetVersion:
         from smalti.store.loading import load
 
         return load(self, frames, upload_to=upload_to, with_facts=facts, progress=progress)
+
+    def add_arrow(self, batches: Iterable[pa.RecordBatch]) -> list[Failed]:
+        """Store frames that are rows already, with the columns of `smalti.store.schema.TRUTH`: the fast way in."""
+        from smalti.store.transfer import add_arrow
+
+        return add_arrow(self, batches)
+
+    def import_file(self, path: str | os.PathLike[str]) -> list[Failed]:
+        """Store the frames of a JSON-lines, Arrow or Parquet file."""
+        from smalti.store.transfer import import_frames
+
+        return import_frames(self, os.fspath(path))
+
+    def export_file(self, path: str | os.PathLike[str]) -> int:
+        """Write all frames to a JSON-lines, Arrow or Parquet file, and return how many."""
+        from smalti.store.transfer import export_frames
+
+        return export_frames(self, os.fspath(path))
 
     def update_frames(self, frames: Iterable[Any], **options: Any) -> list[Failed]:
         """Replace frames that are there, and add those that are not: `add_frames` by the name for edits."""

@@ -1,0 +1,106 @@
+"""Reading everything back: rows against their hashes, versions against the catalog, branches against versions."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from smalti.errors import SmaltiError
+from smalti.store.derive import derive
+from smalti.store.engine import Branch
+from smalti.store.rowhash import hash_rows, hash_strings
+from smalti.store.schema import DERIVED, TRUTH, from_rows
+
+if TYPE_CHECKING:
+    from smalti.store.dataset import Dataset
+    from smalti.store.store import Store
+    from smalti.store.version import DatasetVersion
+
+__all__ = ["Verdict", "verify"]
+
+_FOLLOWING = ("labels", "labelsets", "roi_ls", "roi_conf", "meta_kv")
+
+
+class Verdict(msgspec.Struct):
+    """What `verify` found.
+
+    Attributes:
+        frames: frames read, by DATASET@VERSION.
+        problems: what is wrong, in words; empty = all is well.
+        orphans: branches without a version; the sweep of `maintain` removes them.
+    """
+
+    frames: dict[str, int] = {}
+    problems: list[str] = []
+    orphans: list[str] = []
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def verify(store: "Store") -> Verdict:
+    """Read every frame of every version and compare it with its hash; compare versions with the catalog."""
+    verdict = Verdict()
+    for dataset in store.datasets():
+        try:
+            _verify_dataset(dataset, verdict)
+        except SmaltiError as error:
+            verdict.problems.append(f"{dataset.name}: {error}")
+    return verdict
+
+
+def _verify_dataset(dataset: "Dataset", verdict: Verdict) -> None:
+    branches = dataset.engine.branches()
+    versions = dataset.versions()
+    known = {version.id for version in versions}
+    owned = {row.branch for row in dataset.catalog.list_versions(dataset.id, deleted=True)}
+    verdict.orphans += sorted(set(branches) - owned)
+    for version in versions:
+        name = f"{dataset.name}@{version.name}"
+        row = version.row
+        if row.branch not in branches:
+            verdict.problems.append(f"{name}: its branch {row.branch} is not there")
+            continue
+        verdict.problems += [f"{name}: its parent {uuid} is not there" for uuid in row.parents if uuid not in known]
+        if row.state == "published" and row.head_version is None:
+            verdict.problems.append(f"{name}: it is published without a pinned commit")
+            continue
+        try:
+            _verify_version(name, version, verdict)
+        except SmaltiError as error:
+            verdict.problems.append(f"{name}: {error}")
+
+
+def _verify_version(name: str, version: "DatasetVersion", verdict: Verdict) -> None:
+    rows = version.rows()
+    hashes = []
+    wrong: list[str] = []
+    for batch in rows.scan([*TRUTH.names, *DERIVED.names]):
+        truth = batch.select(TRUTH.names).cast(TRUTH)
+        hashes.append(hash_strings(batch.column("id")))
+        is_wrong = hash_rows(truth) != batch.column("etag").to_numpy(zero_copy_only=False)
+        again = derive(truth)
+        for column in _FOLLOWING:
+            if again.column(column) != batch.column(column):
+                wrong.append(f"column {column} does not follow from the frames")
+        if is_wrong.any():
+            ids = batch.column("id").to_pylist()
+            wrong += [f"frame {ids[i]!r} is not what its hash says" for i in np.flatnonzero(is_wrong)[:5]]
+        from_rows(truth)
+    found = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
+    verdict.frames[name] = len(found)
+    verdict.problems += [f"{name}: {text}" for text in dict.fromkeys(wrong)]
+    if len(np.unique(found)) != len(found):
+        verdict.problems.append(f"{name}: {len(found) - len(np.unique(found))} frame(s) are there twice")
+    _verify_counts(name, version, rows, len(found), verdict)
+
+
+def _verify_counts(name: str, version: "DatasetVersion", rows: Branch, frames: int, verdict: Verdict) -> None:
+    promised = version.stats.get("frames", frames) if version.is_published else frames
+    if promised != frames:
+        verdict.problems.append(f"{name}: it was published with {promised} frames and has {frames}")
+    for column, where in (("id", "id >= ''"), ("context_id", "context_id >= ''")):
+        if column in rows.indices() and rows.count(where) != frames:
+            verdict.problems.append(f"{name}: the index on {column} does not cover all frames")
