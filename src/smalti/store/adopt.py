@@ -43,7 +43,9 @@ def _column(batch: pa.RecordBatch, field: pa.Field, where: str) -> pa.Array:
     try:
         column = column if column.type == field.type else column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise FrameError(f"{where}: column {field.name!r} is {column.type}, allowed is {field.type} ({error})") from None
+        raise FrameError(
+            f"{where}: column {field.name!r} is {column.type}, allowed is {field.type} ({error})"
+        ) from None
     if column.null_count and field.name == "meta":
         return pc.fill_null(column, "{}")
     return column

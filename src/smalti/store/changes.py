@@ -133,7 +133,9 @@ def _named(rois: list[Roi]) -> Iterator[tuple[str, Roi]]:
 
 def rebuilt(frame_id: str, parts: dict[Key, Any]) -> Frame:
     """The frame that consists of these parts; sources, masks and ROIs in the order of the parts."""
-    frame = Frame(id=frame_id, sources=[], **{name: parts.get((name,)) for name in _FRAME_FIELDS})
+    frame = Frame(id=frame_id, sources=[])
+    for name in _FRAME_FIELDS:
+        setattr(frame, name, parts.get((name,)))
     sources: dict[str, Source] = {}
     for key, value in parts.items():
         if key[0] in _TREES:

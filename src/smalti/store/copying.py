@@ -5,6 +5,7 @@ and shared files cannot be cleaned of a frame in any other way.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -57,7 +58,9 @@ def _parents_first(rows: dict[str, VersionRow], family: dict[str, tuple[str | No
     while waiting:
         ready = [row for row in waiting if family[row.branch][0] in done]
         if not ready:
-            raise VersionError(f"versions {', '.join(row.name for row in waiting)} are made from each other; run verify")
+            raise VersionError(
+                f"versions {', '.join(row.name for row in waiting)} are made from each other; run verify"
+            )
         yield from ready
         done |= {row.branch for row in ready}
         waiting = [row for row in waiting if row.branch not in done]
@@ -67,10 +70,10 @@ def _add_promoted(old: Branch, new: Branch) -> None:
     known = set(new.schema.names)
     for field in promoted_fields(old.schema):
         if field.name not in known:
-            new.add_column(field, lambda batch, field=field: _filled(batch, field), ["meta"])
+            new.add_column(field, partial(_filled, field), ["meta"])
 
 
-def _filled(batch: pa.RecordBatch, field: pa.Field) -> pa.RecordBatch:
+def _filled(field: pa.Field, batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([values_of(batch.column("meta"), field)], schema=pa.schema([field]))
 
 

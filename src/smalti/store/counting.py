@@ -89,9 +89,7 @@ def compute_facts(version: "DatasetVersion", *, again: bool = False, threads: in
             facts, troubles = count([frame for frame, _ in chunk])
             failed += troubles
             known = [
-                (frame.id, etag, item)
-                for (frame, etag), item in zip(chunk, facts, strict=True)
-                if item is not None
+                (frame.id, etag, item) for (frame, etag), item in zip(chunk, facts, strict=True) if item is not None
             ]
             if known:
                 waiting.append(_facts_rows(known))

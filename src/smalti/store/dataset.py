@@ -303,5 +303,3 @@ def _joined(legends: Sequence[Any]) -> Any:
         for key, rows in (legend or {}).items():
             joined.setdefault(key, rows)
     return joined or None
-
-

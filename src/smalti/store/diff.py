@@ -21,7 +21,17 @@ from smalti.store.schema import TRUTH, from_rows
 if TYPE_CHECKING:
     from smalti.store.version import DatasetVersion
 
-__all__ = ["BORN", "UPDATED", "FrameDiff", "Touched", "VersionDiff", "common_point", "compare", "compare_rows", "deleted_ids"]
+__all__ = [
+    "BORN",
+    "UPDATED",
+    "FrameDiff",
+    "Touched",
+    "VersionDiff",
+    "common_point",
+    "compare",
+    "compare_rows",
+    "deleted_ids",
+]
 
 UPDATED, BORN = "_row_last_updated_at_version", "_row_created_at_version"
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import lance
@@ -31,7 +31,7 @@ from smalti.store.schema import SCHEMA
 
 __all__ = ["Branch", "Engine", "quoted", "where_in"]
 
-_FORMAT = "2.2"
+_FORMAT: Literal["2.2"] = "2.2"
 _BRANCH_FOLDERS = ("data", "_deletions", "_indices", "_transactions", "_versions")
 _ROOT_FOLDERS = ("_refs/branches", "_refs/tags", "_versions", "_transactions", "tree")
 _WRITE_TRIES = 30
@@ -63,7 +63,9 @@ def _translated(what: str) -> Iterator[None]:
         if "ommit conflict" in text or "preempted" in text:
             raise ConflictError(f"{what}: other writers were faster each time; try again ({_first(text)})") from error
         if re.search(r"not found|No such file|does not exist", text, re.IGNORECASE):
-            raise StorageError(f"{what}: something it needs is missing ({_first(text)}); run `smalti store verify`") from error
+            raise StorageError(
+                f"{what}: something it needs is missing ({_first(text)}); run `smalti store verify`"
+            ) from error
         raise StorageError(f"{what}: {_first(text)}") from error
 
 
@@ -141,7 +143,9 @@ class Engine:
             made = root.create_branch(name, parent if parent is not None else (None, 1))
             version = int(made.version)
             root.tags.create(_tag("base", name), (name, version))
-        self._durable.finish([*_ROOT_FOLDERS, f"tree/{name}", f"tree/{name}/_versions", f"tree/{name}/_transactions"], since)
+        self._durable.finish(
+            [*_ROOT_FOLDERS, f"tree/{name}", f"tree/{name}/_versions", f"tree/{name}/_transactions"], since
+        )
         return version
 
     def delete_branch(self, name: str) -> None:
@@ -222,7 +226,9 @@ class Engine:
         if folder is None:
             return []
         try:
-            return [f"tree/{branch}/_indices/{entry.name}" for entry in os.scandir(folder / "tree" / branch / "_indices")]
+            return [
+                f"tree/{branch}/_indices/{entry.name}" for entry in os.scandir(folder / "tree" / branch / "_indices")
+            ]
         except FileNotFoundError:
             return []
 
@@ -395,7 +401,9 @@ class Branch:
         self.engine.saved(self.name, since)
         return int(dataset.version)
 
-    def add_column(self, field: pa.Field, fill: Callable[[pa.RecordBatch], pa.RecordBatch], reads: Sequence[str]) -> int:
+    def add_column(
+        self, field: pa.Field, fill: Callable[[pa.RecordBatch], pa.RecordBatch], reads: Sequence[str]
+    ) -> int:
         """Add a column computed from others; content, row ids and history of the rows stay as they are."""
         since = self.engine.starting()
         schema = pa.schema([field])

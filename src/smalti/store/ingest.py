@@ -8,7 +8,7 @@ bring the same new id at the same moment would leave two rows, so each looks for
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,6 +26,8 @@ from smalti.store.rowhash import hash_strings
 from smalti.store.schema import to_rows
 
 __all__ = ["FEW", "Bulk", "Failed", "record_of", "rows_of", "settle"]
+
+T = TypeVar("T")
 
 FEW = 1000
 """Up to so many frames go in as one upsert, without the lease."""
@@ -235,7 +237,7 @@ class Bulk:
             self._seen.append(run)
 
 
-def chunks(items: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of up to `size` items."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):

@@ -35,7 +35,9 @@ def _rows(legend: Any, key: str) -> list[dict[str, Any]]:
         return Legend(legend).to_mask_labels()
     if isinstance(legend, list | tuple):
         return Legend.from_mask_labels(legend, where=f"mask_labels[{key!r}]").to_mask_labels()
-    raise LegendError(f"mask_labels[{key!r}] is a {type(legend).__name__}; give a Legend or a dict of colours to labels")
+    raise LegendError(
+        f"mask_labels[{key!r}] is a {type(legend).__name__}; give a Legend or a dict of colours to labels"
+    )
 
 
 def read(kept: Stored, mask_id: str) -> Legend | None:

@@ -61,7 +61,7 @@ def _uploaded(records: Iterable[Frame], uploader: Any, failed: list[Failed]) -> 
 
 def _told(records: Iterable[Frame], progress: Callable[[int], None]) -> Iterator[Frame]:
     number = 0
-    for number, record in enumerate(records, 1):  # noqa: B007 - the last number is told at the end
+    for number, record in enumerate(records, 1):
         yield record
         if number % 1000 == 0:
             progress(number)
@@ -123,7 +123,9 @@ def _number(etag: str) -> int:
     try:
         return int(etag, 16) % 2**64
     except ValueError:
-        raise ConflictError(f"if_match is {etag!r}, which is no etag of this store; take it from version.etag(id)") from None
+        raise ConflictError(
+            f"if_match is {etag!r}, which is no etag of this store; take it from version.etag(id)"
+        ) from None
 
 
 def _refuse(version: "DatasetVersion", frame_id: str, branch: Any, if_match: str) -> NoReturn:

@@ -78,7 +78,9 @@ class Upkeep(msgspec.Struct):
     swept: list[str] = []
 
 
-def maintain(store: "Store", *, older_than: timedelta = timedelta(days=1), sweep_after: timedelta = timedelta(hours=1)) -> Upkeep:
+def maintain(
+    store: "Store", *, older_than: timedelta = timedelta(days=1), sweep_after: timedelta = timedelta(hours=1)
+) -> Upkeep:
     """Bring every draft into shape, forget history that nothing refers to, and sweep what crashes left.
 
     Args:

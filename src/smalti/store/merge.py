@@ -61,8 +61,8 @@ def merge_frames(
             return left
         if not changes(base, left):
             return None
-        sides = [MISSING if side is None else side for side in (base, ours, theirs)]
-        chosen = choose(Conflict(frame_id, WHOLE, *sides))
+        was, a, b = (MISSING if side is None else side for side in (base, ours, theirs))
+        chosen = choose(Conflict(frame_id, WHOLE, was, a, b))
         return ours if chosen == "ours" else theirs
     old, mine, other = parts_of(base), parts_of(ours), parts_of(theirs)
     parts: dict[tuple[str, ...], Any] = {}
@@ -182,7 +182,9 @@ def merge(
         _refuse(_plan(start, mine, other, rule), rule, what)
         ours = dataset.create_version(name or f"{ours.name}+{theirs.name}", parents=[ours])
     elif name is not None:
-        raise VersionError(f"{what}: a draft is changed in place, so there is no child to call {name!r}; leave name out")
+        raise VersionError(
+            f"{what}: a draft is changed in place, so there is no child to call {name!r}; leave name out"
+        )
     with ours.lease("a merge") as renew, ours.writing() as target:
         for _ in range(_TRIES):
             mine = target.snapshot()

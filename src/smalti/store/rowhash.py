@@ -103,7 +103,9 @@ def _sequences(offsets: NDArray[np.int32], values: Callable[[int, int], Words]) 
         sums = np.zeros(last - first + 1, np.uint64)
         np.cumsum(values(first, last) * forward[: last - first], out=sums[1:])
         where -= first
-        result[row:stop] = (sums[where[1:]] - sums[where[:-1]]) * backward[where[:-1]] + np.diff(where).astype(np.uint64)
+        result[row:stop] = (sums[where[1:]] - sums[where[:-1]]) * backward[where[:-1]] + np.diff(where).astype(
+            np.uint64
+        )
         row = stop
     return result
 

@@ -12,7 +12,7 @@ content hash). Nested columns follow the records field by field; three things di
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import msgspec
@@ -353,7 +353,7 @@ def _unnest(column: pa.ListArray, read: Callable[[Any], list[Any]]) -> list[list
     first, last = int(starts[0]), int(starts[-1])
     flat = read(column.values.slice(first, last - first))
     bounds = (starts - first).tolist()
-    return [flat[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [flat[a:b] for a, b in pairwise(bounds)]
 
 
 def _fields(array: pa.StructArray, *names: str) -> list[list[Any]]:
@@ -363,7 +363,9 @@ def _fields(array: pa.StructArray, *names: str) -> list[list[Any]]:
 def _read_masks(array: pa.StructArray) -> list[Mask]:
     columns = _fields(array, "id", "uri", "content_type", "width", "height", "encoding")
     return [
-        Mask(id=id_, uri=uri, content_type=kind, width=width, height=height, timestamp=timestamp or 0, encoding=encoding)
+        Mask(
+            id=id_, uri=uri, content_type=kind, width=width, height=height, timestamp=timestamp or 0, encoding=encoding
+        )
         for id_, uri, kind, width, height, encoding, timestamp in zip(
             *columns, _numbers(array.field("timestamp")), strict=True
         )

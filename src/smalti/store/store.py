@@ -47,15 +47,15 @@ def open_store(
     Raises:
         StorageError: it cannot be reached or made.
     """
-    return Store(default_store_uri() if uri is None else os.fspath(uri), catalog_url=catalog_url, options=storage_options)
+    return Store(
+        default_store_uri() if uri is None else os.fspath(uri), catalog_url=catalog_url, options=storage_options
+    )
 
 
 class Store:
     """A folder of datasets. Opens what it needs when it is first used; pickles as the recipe to open it again."""
 
-    def __init__(
-        self, uri: str, *, catalog_url: str | None = None, options: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, uri: str, *, catalog_url: str | None = None, options: Mapping[str, Any] | None = None) -> None:
         folder = local_root(uri)
         self.uri = str(folder.absolute()) if folder is not None else uri.rstrip("/")
         self._catalog_url = catalog_url
@@ -121,7 +121,9 @@ class Store:
         )
         row.uri = f"{row.uuid}.lance"
         if any(found.project == project for found in self.catalog.find_datasets(name=name)):
-            raise VersionError(f"dataset {name!r}{_in(project)} is there already; choose another name, or open that one")
+            raise VersionError(
+                f"dataset {name!r}{_in(project)} is there already; choose another name, or open that one"
+            )
         self.engine_of(row).create()
         return Dataset(self, self.catalog.create_dataset(row))
 
@@ -207,7 +209,9 @@ class Store:
 
         return verify(self)
 
-    def backup(self, uri: str | os.PathLike[str], *, catalog_url: str | None = None, **storage_options: Any) -> dict[str, int]:
+    def backup(
+        self, uri: str | os.PathLike[str], *, catalog_url: str | None = None, **storage_options: Any
+    ) -> dict[str, int]:
         """Copy everything into a new store; a restore is the same in the other direction.
 
         Returns:

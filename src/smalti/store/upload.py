@@ -40,9 +40,7 @@ class Uploader:
         wait: called with seconds between tries.
     """
 
-    def __init__(
-        self, version: "DatasetVersion", destination: str, wait: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, version: "DatasetVersion", destination: str, wait: Callable[[float], None] = time.sleep) -> None:
         self._prefix = f"{destination.rstrip('/')}/{version.dataset.id}/{version.id}"
         self._wait = wait
         self._sent: dict[str, tuple[str, str]] = {}
@@ -84,7 +82,7 @@ class Uploader:
             except StorageError:
                 if number == _TRIES:
                     raise
-            self._wait(_FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries
+            self._wait(_FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.5))
 
     def _moved(self, frame: Frame) -> Frame:
         """The frame with every sent URI replaced; the caller's own records stay as they are."""

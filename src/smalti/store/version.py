@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from smalti.errors import ConflictError, FrameError, StorageError, VersionError, VersionFrozen
+from smalti.errors import FrameError, VersionError, VersionFrozen
 from smalti.frames import FrameGroup, SingleFrame, handle_of
 from smalti.legend import Legend
 from smalti.records import Frame
