@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smalti import codecs, ids, kernels, lossy
 from smalti.codecs.raster import Raster
 from smalti.codecs.show import to_rgb
+from smalti.codecs.sniff import HEAD_BYTES
 from smalti.errors import DecodeError, LegendError, UnknownColors
 from smalti.labelmap import LabelMap
 from smalti.legend import Entry, Legend
@@ -61,7 +62,7 @@ def decode_mask(
 
 def read_raster(data: bytes, *, content_type: str | None = None, at_ms: float = 0) -> Raster:
     """The picture in `data`, or the one at `at_ms` of a video, as it is stored."""
-    if codecs.is_video(content_type, data[:64]):
+    if codecs.is_video(content_type, data[:HEAD_BYTES]):
         with codecs.open_clip(data, content_type=content_type) as clip:
             return clip.at(at_ms)
     return codecs.decode_still(data, content_type=content_type)
@@ -78,7 +79,7 @@ def decode_raster(
 ) -> LabelMap:
     """The label map of a decoded picture; arguments as in `decode_mask`, `scheme` names an id scheme."""
     if legend is None or legend.kind == "ids" or scheme is not None:
-        found = _decode_ids(raster, legend, scheme or (legend.scheme if legend else None))
+        found = _decode_ids(raster, legend, scheme or (legend.scheme if legend is not None else None))
         return replace(found, mode=raster.stored_mode, codec=raster.codec)
     found = (
         _decode_indices(raster, legend, lossy)
@@ -210,7 +211,9 @@ def _decode_colors(raster: Raster, legend: Legend, policy: Lossy, tolerance: int
     if chosen == "nearest":
         data, facts = lossy.nearest(raster, colors, values, tolerance)
         if policy == "auto" and tolerance is None and not raster.lossy:
-            notes = (f"the legend misses the mask's colors by up to {lossy.NEAR} levels; they were matched by nearness",)
+            notes = (
+                f"the legend misses the mask's colors by up to {lossy.NEAR} levels; they were matched by nearness",
+            )
     else:
         data, facts = lossy.repair(raster, colors, values)
     return LabelMap(data, legend, chosen, facts, notes)

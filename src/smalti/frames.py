@@ -18,10 +18,11 @@ from smalti.annotation_list import AnnotationList, make_annotations
 from smalti.annotations import Annotation, annotation_of
 from smalti.binding import MaskPlan, resolve
 from smalti.decode import Lossy
-from smalti.errors import FrameError, MaskReferenceError
+from smalti.errors import FrameError
 from smalti.handle import Handle
 from smalti.labelmap import LabelMap
 from smalti.legend import Legend
+from smalti.local_files import LocalFiles
 from smalti.records import Frame, Mask, Preview, Source
 
 __all__ = ["FrameGroup", "SingleFrame"]
@@ -29,7 +30,7 @@ __all__ = ["FrameGroup", "SingleFrame"]
 DEFAULT_SOURCE = "default"
 
 
-class SingleFrame(Handle):
+class SingleFrame(LocalFiles, Handle):
     """One source with its masks, annotations and metadata.
 
     Args:
@@ -307,41 +308,6 @@ class SingleFrame(Handle):
     def _plan(self, mask_id: str | int | None, legend: Any) -> MaskPlan:
         found = resolve(self.record, legend if legend is not None else self.mask_labels)
         return found.plan(None if mask_id is None else str(mask_id), self._source_id)
-
-    def get_local_source(self, raise_on_error: bool = False, force_download: bool = False) -> str | None:
-        """Path of a local copy of the source; None where it cannot be had (unless `raise_on_error`)."""
-        return pixels.local_path(self.source_record.uri, self.base, raise_on_error, force_download)
-
-    def get_local_preview_source(self, raise_on_error: bool = False, force_download: bool = False) -> str | None:
-        """Path of a local copy of the preview, or None."""
-        uri = self.preview_uri
-        return None if uri is None else pixels.local_path(uri, self.base, raise_on_error, force_download)
-
-    def get_local_mask_source(
-        self, mask_id: str | int | None = None, raise_on_error: bool = False, force_download: bool = False
-    ) -> str | None:
-        """Path of a local copy of one mask: the named one, or the only one."""
-        masks = self.masks_source
-        if mask_id is None and len(masks) == 1:
-            mask_id = next(iter(masks))
-        if mask_id is None or str(mask_id) not in masks:
-            if not raise_on_error and not masks:
-                return None
-            raise MaskReferenceError(
-                f"mask {mask_id!r} was asked for; the source has masks {list(masks)}; name one of them",
-                mask_id=None if mask_id is None else str(mask_id),
-                known=list(masks),
-            )
-        return pixels.local_path(masks[str(mask_id)], self.base, raise_on_error, force_download)
-
-    def get_local_masks_source(
-        self, raise_on_error: bool = False, force_download: bool = False
-    ) -> dict[str, str | None]:
-        """{mask id: path of a local copy}."""
-        return {
-            key: pixels.local_path(uri, self.base, raise_on_error, force_download)
-            for key, uri in self.masks_source.items()
-        }
 
     def copy(self) -> "SingleFrame":
         """The same data under a new random id."""

@@ -1,5 +1,6 @@
 """From what a frame says to pixels: URIs are joined with their base, bytes fetched, clips kept open, masks decoded."""
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from smalti import codecs, storage
 from smalti.binding import MaskPlan
 from smalti.codecs.raster import Raster
 from smalti.codecs.show import to_rgb
+from smalti.codecs.sniff import HEAD_BYTES
 from smalti.decode import Lossy, alpha_of, decode_mask, decode_raster
 from smalti.errors import DecodeError, FrameError, TimestampError
 from smalti.labelmap import LabelMap
@@ -136,7 +138,7 @@ def _turn(rgb: NDArray[np.uint8], raster: Raster) -> NDArray[np.uint8]:
 def _raster(uri: str, content_type: str | None, at_ms: float, *, clamp: bool = False) -> Raster:
     if not is_clip(uri, content_type):
         data = storage.fetch(uri)
-        if not codecs.is_video(content_type, data[:64]):
+        if not codecs.is_video(content_type, data[:HEAD_BYTES]):
             try:
                 return codecs.decode_still(data, content_type=content_type)
             except DecodeError as error:
@@ -173,7 +175,7 @@ class _Pool:
 
     @contextmanager
     def lend(self, uri: str, content_type: str | None) -> "Iterator[Clip]":
-        key = (uri, storage.stamp(uri))
+        key = (uri, (os.getpid(), *storage.stamp(uri)))
         with self._lock:
             entry = self._clips.get(key)
         if entry is None:

@@ -59,7 +59,11 @@ def test_unknown_keys_stay_where_they_were() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -117,10 +121,26 @@ def test_dump_then_load_is_the_identity(frame: Frame) -> None:
         ("{}", "$", "missing required field `sources`"),
         ("[]", "$", "Expected `object`"),
         ('{"sources":[{"id":"a","uri":"u"},{"id":"a","uri":"v"}]}', "$.sources[1].id", "has already"),
-        ('{"sources":[{"id":"a","uri":"u","masks":[{"id":1,"uri":"x"},{"id":"1","uri":"y"}]}]}', "$.sources[0].masks[1].id", "already"),
-        ('{"sources":[{"id":"a","uri":"u"}],"rois":[{"sources":["b"]}]}', "$.rois[0].sources[0]", "the frame has sources 'a'"),
-        ('{"sources":[{"id":"a","uri":"u"}],"rois":[{},{"mask":{"id":"m","value":[1,2,300]}}]}', "$.rois[1].mask.value", "0..255"),
-        ('{"sources":[{"id":"a","uri":"u"}],"rois":[{"mask":{"id":"m","value":[1,2.5,3]}}]}', "$.rois[0].mask.value[1]", "int"),
+        (
+            '{"sources":[{"id":"a","uri":"u","masks":[{"id":1,"uri":"x"},{"id":"1","uri":"y"}]}]}',
+            "$.sources[0].masks[1].id",
+            "already",
+        ),
+        (
+            '{"sources":[{"id":"a","uri":"u"}],"rois":[{"sources":["b"]}]}',
+            "$.rois[0].sources[0]",
+            "the frame has sources 'a'",
+        ),
+        (
+            '{"sources":[{"id":"a","uri":"u"}],"rois":[{},{"mask":{"id":"m","value":[1,2,300]}}]}',
+            "$.rois[1].mask.value",
+            "0..255",
+        ),
+        (
+            '{"sources":[{"id":"a","uri":"u"}],"rois":[{"mask":{"id":"m","value":[1,2.5,3]}}]}',
+            "$.rois[0].mask.value[1]",
+            "int",
+        ),
         ('{"sources":[{"id":"a","uri":"u"}],"rois":[{"label":[3]}]}', "$.rois[0].label[0]", "Expected `str`"),
         ('{"sources":[{"id":"a","uri":"u","width":2.5}]}', "$.sources[0].width", "int"),
     ],
@@ -145,7 +165,7 @@ def test_what_is_wrong_is_named_with_its_path(text: str, path: str, said: str) -
     ],
 )
 def test_text_that_is_no_json_is_told_with_its_place(text: str | bytes, said: str) -> None:
-    with pytest.raises(FrameError, match="bad.json: ") as caught:
+    with pytest.raises(FrameError, match=r"bad\.json: ") as caught:
         wire.load(text, where="bad.json")
     assert said in str(caught.value)
 
@@ -160,7 +180,9 @@ def test_stable_ids_follow_from_what_tells_pictures_apart() -> None:
     def frame(uri: str, at_ms: int, context: str | None = None) -> Frame:
         return Frame(sources=[Source(id="a", uri=uri, timestamp=at_ms)], context_id=context)
 
-    ids = {wire.stable_id(f) for f in (frame("c.mp4", 0), frame("c.mp4", 33), frame("d.mp4", 0), frame("c.mp4", 0, "x"))}
+    ids = {
+        wire.stable_id(f) for f in (frame("c.mp4", 0), frame("c.mp4", 33), frame("d.mp4", 0), frame("c.mp4", 0, "x"))
+    }
     assert len(ids) == 4
     assert wire.stable_id(frame("c.mp4", 33)) == wire.stable_id(frame("c.mp4", 33))
     assert all(len(i) == 32 and int(i, 16) >= 0 for i in ids)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from smalti.blend import overlay
 from smalti.cli.output import as_json, json_option, say
+from smalti.decode import Lossy
 from smalti.demo import Street, write_demo
 from smalti.frames import FrameGroup, SingleFrame
 from smalti.lint import check
@@ -65,14 +67,15 @@ def _clip(root: Path, out: Path) -> str:
     frame = _only(root / "clip.json")
     truth = Street().at(frame.timestamp / 1000).labels
     right = {}
-    for policy in ("exact", "nearest", "repair"):
-        seg = frame.label_map(lossy=policy)  # type: ignore[arg-type]
+    policies: tuple[Lossy, ...] = ("exact", "nearest", "repair")
+    for policy in policies:
+        seg = frame.label_map(lossy=policy)
         right[policy] = float(np.mean(seg.data == truth))
     _save(out / "clip_overlay.png", overlay(frame.image(), frame.label_map(), 0.5))
     return "H.264 mask read right: " + ", ".join(f"{policy} {share:.1%}" for policy, share in right.items())
 
 
-def _save(path: Path, rgb: object) -> None:
+def _save(path: Path, rgb: NDArray[np.uint8]) -> None:
     from PIL import Image
 
     Image.fromarray(rgb).save(path)

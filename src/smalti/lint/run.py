@@ -134,7 +134,11 @@ def _of_folder(path: str, problems: list[Finding], legend: Any) -> Iterator[Item
             )
         )
     for frame in found.frames:
-        yield frame, f"{path}: {Path(frame.source or frame.mask_source or '').name}", found.legend or legend
+        yield (
+            frame,
+            f"{path}: {Path(frame.source or frame.mask_source or '').name}",
+            found.legend if found.legend is not None else legend,
+        )
     problems += [find("unpaired", str(one.path), one.reason, "add its partner, or leave it out") for one in loose]
 
 
