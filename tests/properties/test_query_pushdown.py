@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.query_cases import many, queries
 
 from smalti.query.match import matches
 from smalti.query.nodes import Node, Not, Some, Term
@@ -14,7 +15,6 @@ from smalti.store.ingest import record_of
 from smalti.store.pushdown import FALSE, TRUE, Columns, labels_in, plan
 from smalti.store.residue import columns_of, evaluate
 from smalti.store.schema import to_rows
-from tests.query_cases import many, queries
 
 SETTINGS = settings(
     max_examples=60,

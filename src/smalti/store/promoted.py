@@ -65,7 +65,9 @@ def values_of(meta: pa.Array, field: pa.Field) -> pa.Array:
     """A promoted column from the JSON texts of `meta`."""
     path = _inner(field.metadata[_PATH.encode()].decode())
     convert = _CONVERT[field.metadata[b"smalti:type"].decode()]
-    found = [next(at_path(_decode(text), path), None) if text else None for text in meta.to_pylist()]
+    lists = [list(at_path(_decode(text), path)) if text else [] for text in meta.to_pylist()]
+    # One of several values would hide the others from a range, so a list is null and queries look into the JSON.
+    found = [values[0] if len(values) == 1 else None for values in lists]
     return pa.array([None if value is None else convert(value) for value in found], field.type)
 
 

@@ -40,7 +40,8 @@ class VersionTable:
         self.names = ((version.dataset.name,), (version.name,))
         self.mask_labels: Any = version.get_masks_labels() or None
         self.rows: Branch = version.rows()
-        stored = version.stats.get("labelsets") if version.state == "published" else None
+        self._is_published = version.is_published
+        stored = version.stats.get("labelsets") if self._is_published else None
         self._labelsets: list[str] | None = list(stored) if stored is not None else None
         self._known: Columns | None = None
 
@@ -49,8 +50,8 @@ class VersionTable:
 
     @property
     def fingerprint(self) -> str:
-        """The branch and its version in the store."""
-        return f"{self.rows.name}:{self.rows.version}"
+        """A published version is itself for ever; a draft is the state that was looked at."""
+        return self.version if self._is_published else f"{self.rows.name}:{self.rows.version}"
 
     # -------------------------------------------------------------------------------------------------- choosing
     def columns(self, labels: LabelsAs = "either") -> Columns:
