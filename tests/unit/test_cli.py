@@ -1,0 +1,137 @@
+"""The command line, as a user types it: what it writes, what it prints, and how it refuses."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smalti.cli import main
+from smalti.demo import LEGEND, Street, write_demo
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("street")
+    write_demo(folder)
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main([str(a) for a in arguments])
+    printed = capsys.readouterr()
+    assert isinstance(left.value.code, int)
+    return left.value.code, printed.out, printed.err
+
+
+def test_look_draws_the_overlay(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "o.png"
+    code, text, _ = run(capsys, "look", street / "frame.json", "--mask", "seg", "-o", out, "--opacity", "1", "--label", "car")
+    assert code == 0
+    assert "wrote" in text
+    drawn = np.array(Image.open(out))
+    cars = Street().at(0).labels == [e.labels[0] for e in LEGEND].index("car") + 1
+    assert (drawn[cars] == (0, 0, 142)).all()
+    assert not (drawn[~cars] == (0, 0, 142)).all(axis=1).any()
+
+
+def test_look_needs_no_mask_id_where_one_is_used(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "look", street / "frame.json", "-o", tmp_path / "o.png", "--json")
+    assert code == 0
+    assert json.loads(text)["labels"]["road"] > 0
+
+
+def test_look_at_a_clip_as_sheet_and_as_film(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import av
+
+    assert run(capsys, "look", street / "clip.json", "--sheet", 4, "-o", tmp_path / "s.png")[0] == 0
+    with Image.open(tmp_path / "s.png") as sheet:
+        assert sheet.size == (1286, 726)
+    assert run(capsys, "look", street / "clip.json", "-o", tmp_path / "s.mp4")[0] == 0
+    with av.open(str(tmp_path / "s.mp4")) as film:
+        times = [float(p.time) for p in film.decode(video=0)]
+    assert len(times) == 45
+    assert times[-1] == pytest.approx(44 / 15, abs=0.002)
+
+
+def test_decode_writes_entry_numbers_and_ids(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "decode", street / "frame.json", "--mask", "seg", "-o", tmp_path / "l.png", "--json")
+    assert code == 0
+    moment = Street().at(0)
+    assert np.array_equal(np.array(Image.open(tmp_path / "l.png")), moment.labels)
+    assert json.loads(text)["legend"][0] == {"index": 1, "labels": ["sky"], "value": [70, 130, 180]}
+    assert run(capsys, "decode", street / "frame.json", "--mask", "objects", "--ids", "-o", tmp_path / "ids.npy")[0] == 0
+    assert np.array_equal(np.load(tmp_path / "ids.npy"), moment.instances)
+
+
+def test_check_says_and_exits(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "check", street / "frames.jsonl", street / "clip.json")
+    assert code == 0
+    assert "lossy-colors" in text
+    broken = json.loads((street / "frame.json").read_text())
+    broken["sources"][0]["masks"][0]["uri"] = "gone.png"
+    (street / "broken.json").write_text(json.dumps(broken))
+    code, text, _ = run(capsys, "check", street / "broken.json", "--json", "-o", tmp_path / "r.json")
+    assert code == 1
+    report = json.loads(text)
+    assert report["findings"][0]["code"] == "file-missing"
+    assert set(report["findings"][0]) == {"code", "severity", "where", "message", "hint"}
+    assert json.loads((tmp_path / "r.json").read_text()) == report
+
+
+def test_stats_count_what_the_scene_has(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "stats", street / "frames.jsonl", "--mask", "seg", "--plot", tmp_path / "p.svg", "--json")
+    assert code == 0
+    found = json.loads(text)
+    truth = sum(int((Street().at(i * 0.8).labels == 1).sum()) for i in range(8))
+    assert {row["label"]: row["pixels"] for row in found["labels"]}["sky"] == truth
+    assert (found["frames"], found["masks"]) == (8, 8)
+    assert ElementTree.parse(tmp_path / "p.svg").getroot().tag.endswith("svg")
+    code, text, _ = run(capsys, "stats", street / "frames.jsonl", "--mask", "seg")
+    assert "road" in text
+
+
+def test_demo_runs_the_whole_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "demo", tmp_path / "d")
+    assert code == 0
+    assert "smalti look" in text
+    assert {p.name for p in (tmp_path / "d" / "out").iterdir()} >= {"overlay.png", "objects.png", "clip_overlay.png", "labels.svg", "check.json"}
+
+
+def test_doctor_proves_the_kernels_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "doctor", "--json")
+    assert code == 0
+    found = json.loads(text)
+    assert found["agree"] is True
+    assert found["parts"]["numpy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["look", "none.json"], "none.json"),
+        (["loook"], "verbs are look"),
+        (["decode", "FRAME", "--mask", "nope"], "default/seg, default/objects"),
+        (["look", "FRAME", "--mask", "seg", "-o", "o.xyz"], ".png"),
+        (["look", "FRAME", "--mask", "seg", "--sheet", "3"], "is not a clip"),
+        (["look", "FRAME", "--source", "rear"], "'rear' was asked for"),
+        (["look", "LINES"], "--frame"),
+        (["look", "FRAME", "--mask", "seg", "--label", "tram"], "'tram'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(street: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    places = {"FRAME": str(street / "frame.json"), "LINES": str(street / "frames.jsonl")}
+    code, _, error = run(capsys, *(places.get(a, a) for a in arguments))
+    assert code == 2
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = run(capsys, "--help")
+    assert code == 0
+    assert "look" in text
+    assert "doctor" in text
