@@ -16,9 +16,9 @@ typedef struct {
 } index_rows;
 
 #define CONTEXT index_rows
-#define ON_COPY(x, e) (void)0
 #define ON_FILL(x, e, p) (void)0
 #define ON_PIXEL(x, p) (void)0
+#define FILL(row, x, e, p) for (size_t at_ = x; at_ < (e); at_++) (row)[at_] = p
 
 INLINE uint8_t load1(const uint8_t *p) { return *p; }
 INLINE uint16_t load2(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
@@ -45,26 +45,11 @@ CLONES static void add_rows(uint8_t *row, const uint8_t *bytes, size_t n) {
     for (size_t i = 0; i < n; i++) row[i] = (uint8_t)(row[i] + bytes[i]);
 }
 
-static void unfilter_bytes(index_rows *rows, unsigned filter, const uint8_t *bytes, size_t done) {
+static void unfilter_bytes(index_rows *rows, unsigned filter, const uint8_t *bytes, const uint8_t *previous) {
     size_t n = rows->stored;
-    switch (filter) {
-        case 0: memcpy(rows->bytes + done, bytes + done, n - done); break;
-        case 1: unfilter1(rows, 1, bytes, rows->bytes, n, done); break;
-        case 2: add_rows(rows->bytes, bytes, n); break;
-        case 3: unfilter1(rows, 3, bytes, rows->bytes, n, 0); break;
-        default: unfilter1(rows, 4, bytes, rows->bytes, n, 0); break;
-    }
-}
-
-static void unfilter_words(index_rows *rows, unsigned filter, const uint8_t *bytes, size_t done) {
-    size_t n = rows->width;
-    switch (filter) {
-        case 0: unfilter2(rows, 0, bytes, rows->words, n, done); break;
-        case 1: unfilter2(rows, 1, bytes, rows->words, n, done); break;
-        case 2: unfilter2(rows, 2, bytes, rows->words, n, 0); break;
-        case 3: unfilter2(rows, 3, bytes, rows->words, n, 0); break;
-        default: unfilter2(rows, 4, bytes, rows->words, n, 0); break;
-    }
+    if (filter == 0) memcpy(rows->bytes, bytes, n);
+    else if (filter == 2) add_rows(rows->bytes, bytes, n);
+    else unfilter1_row(rows, filter, bytes, previous, rows->bytes, n);
 }
 
 CLONES static void swap_words(const uint16_t *words, uint16_t *out, size_t n) {
@@ -104,21 +89,18 @@ static int emit(index_rows *rows) {
 
 static int index_row(void *context, uint32_t y, unsigned filter, const uint8_t *bytes, const uint8_t *previous) {
     index_rows *rows = context;
-    size_t stored = rows->stored, size = rows->bits == 16 ? 2 : 1, done = 0;
+    size_t stored = rows->stored;
     int kept; /* the row equals the one above */
-    if (filter <= 1) {
-        if (filter == rows->filter && previous) done = same_bytes(bytes, previous, stored);
-        kept = done == stored;
-    } else {
-        kept = filter != 3 && bytes[0] == 0 && zero_bytes(bytes, stored) == stored;
-    }
+    if (filter > 1 || filter != rows->filter) previous = NULL;
+    if (filter <= 1) kept = previous && bytes[0] == previous[0] && same_bytes(bytes, previous, stored) == stored;
+    else kept = filter != 3 && y && bytes[0] == 0 && zero_bytes(bytes, stored) == stored;
     rows->filter = filter;
     int status = PNG_OK;
-    if (kept && y) {
+    if (kept) {
         memcpy(rows->out, rows->out - rows->out_stride, rows->out_stride);
     } else {
-        if (size == 2) unfilter_words(rows, filter, bytes, done / 2);
-        else unfilter_bytes(rows, filter, bytes, done);
+        if (rows->bits == 16) unfilter2_row(rows, filter, bytes, previous, rows->words, rows->width);
+        else unfilter_bytes(rows, filter, bytes, previous);
         status = emit(rows);
     }
     rows->out += rows->out_stride;

@@ -12,7 +12,7 @@ typedef struct {
     uint8_t *first_above;
     uint32_t *row;
     size_t width, label_size;
-    uint32_t black, label; /* label of 0,0,0; label of the pixel on the left */
+    uint32_t black;        /* label of 0,0,0 */
     unsigned filter;       /* of the row above; 5 before the first row */
     int status;
 } label_rows;
@@ -73,36 +73,36 @@ static inline uint32_t label_of(label_rows *rows, uint32_t pixel) {
 INLINE uint32_t load3(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16; }
 INLINE uint32_t load4(const uint8_t *p) { return load3(p) | (uint32_t)p[3] << 24; }
 
-/* Short runs are one wide store where the row has room: what is written too far is overwritten by what follows. */
-INLINE void fill_labels1(label_rows *rows, size_t x, size_t end) {
-    uint64_t word = (rows->label & 255) * 0x0101010101010101u;
-    if (end - x <= 16 && x + 16 <= rows->width) {
-        memcpy(rows->labels + x, &word, 8);
-        memcpy(rows->labels + x + 8, &word, 8);
+/* Runs up to 32 pixels are the same few wide stores whatever their length: nothing to mispredict. */
+INLINE void fill_pixels(uint32_t *row, size_t x, size_t end, uint32_t pixel) {
+    for (; x < end; x += 32)
+        for (size_t k = 0; k < 32; k++) row[x + k] = pixel; /* the row has room for 32 more */
+}
+
+INLINE void fill_labels1(uint8_t *labels, size_t x, size_t end, uint32_t label) {
+    if (end - x < 8) {
+        for (; x < end; x++) labels[x] = (uint8_t)label;
+    } else if (end - x <= 16) {
+        uint64_t word = (label & 255) * 0x0101010101010101u;
+        memcpy(labels + x, &word, 8);
+        memcpy(labels + end - 8, &word, 8);
     } else {
-        memset(rows->labels + x, (int)rows->label, end - x);
+        memset(labels + x, (int)label, end - x);
     }
 }
 
-INLINE void fill_labels2(label_rows *rows, size_t x, size_t end) {
-    uint16_t *labels = (uint16_t *)(void *)rows->labels, label = (uint16_t)rows->label;
-    for (; x < end; x++) labels[x] = label;
-}
-
-INLINE void copy_labels(label_rows *rows, size_t x, size_t end, size_t size) {
-    uint8_t *to = rows->labels + x * size;
-    const uint8_t *from = rows->above + x * size;
-    if ((end - x) * size <= 16 && x * size + 16 <= rows->width * size) memcpy(to, from, 16);
-    else memcpy(to, from, (end - x) * size);
+INLINE void fill_labels2(uint16_t *labels, size_t x, size_t end, uint32_t label) {
+    for (; x < end; x++) labels[x] = (uint16_t)label;
 }
 
 #define CONTEXT label_rows
 #define PIXEL uint32_t
 #define PAETH paeth_pixel
+#define FILL(row, x, e, p) fill_pixels(row, x, e, p)
 
-#define ON_FILL(x, e, p) fill_labels1(ctx, x, e)
-#define ON_COPY(x, e) (copy_labels(ctx, x, e, 1), ctx->label = ctx->above[(e) - 1])
-#define ON_PIXEL(x, p) (ctx->label = label_of(ctx, p), ctx->labels[x] = (uint8_t)ctx->label)
+#define LABELS1 (ctx->labels)
+#define ON_FILL(x, e, p) fill_labels1(LABELS1, x, e, (x) ? LABELS1[(x) - 1] : ctx->black)
+#define ON_PIXEL(x, p) (LABELS1[x] = (uint8_t)label_of(ctx, p))
 #define UNFILTER unfilter_rgb_1
 #define BYTES 3
 #define LOAD load3
@@ -116,12 +116,11 @@ INLINE void copy_labels(label_rows *rows, size_t x, size_t end, size_t size) {
 #include "unfilter.h"
 #undef UNFILTER
 #undef ON_FILL
-#undef ON_COPY
 #undef ON_PIXEL
 
-#define ON_FILL(x, e, p) fill_labels2(ctx, x, e)
-#define ON_COPY(x, e) (copy_labels(ctx, x, e, 2), ctx->label = ((const uint16_t *)(const void *)ctx->above)[(e) - 1])
-#define ON_PIXEL(x, p) (ctx->label = label_of(ctx, p), ((uint16_t *)(void *)ctx->labels)[x] = (uint16_t)ctx->label)
+#define LABELS2 ((uint16_t *)(void *)ctx->labels)
+#define ON_FILL(x, e, p) fill_labels2(LABELS2, x, e, (x) ? LABELS2[(x) - 1] : ctx->black)
+#define ON_PIXEL(x, p) (LABELS2[x] = (uint16_t)label_of(ctx, p))
 #define UNFILTER unfilter_rgba_2
 #include "unfilter.h"
 #undef UNFILTER
@@ -132,49 +131,33 @@ INLINE void copy_labels(label_rows *rows, size_t x, size_t end, size_t size) {
 #define LOAD load3
 #include "unfilter.h"
 
-#define EACH_FILTER(NAME)                                                                                        \
-    static void NAME##_row(label_rows *rows, unsigned filter, const uint8_t *bytes, size_t done) {               \
-        switch (filter) {                                                                                        \
-            case 0: NAME(rows, 0, bytes, rows->row, rows->width, done); break;                                   \
-            case 1: NAME(rows, 1, bytes, rows->row, rows->width, done); break;                                   \
-            case 2: NAME(rows, 2, bytes, rows->row, rows->width, done); break;                                   \
-            case 3: NAME(rows, 3, bytes, rows->row, rows->width, done); break;                                   \
-            default: NAME(rows, 4, bytes, rows->row, rows->width, done); break;                                  \
-        }                                                                                                        \
-    }
-EACH_FILTER(unfilter_rgb_1)
-EACH_FILTER(unfilter_rgb_2)
-EACH_FILTER(unfilter_rgba_1)
-EACH_FILTER(unfilter_rgba_2)
-
-static inline __attribute__((always_inline)) int label_row(label_rows *rows, unsigned filter, const uint8_t *bytes,
-                                                           const uint8_t *previous, size_t pixel_bytes) {
-    /* Sub and None say the same for the same bytes: where a row begins like the one above, it begins with its pixels. */
-    size_t done = 0;
-    if (filter <= 1 && filter == rows->filter && previous)
-        done = same_bytes(bytes, previous, rows->width * pixel_bytes) / pixel_bytes;
+static int label_row(label_rows *rows, unsigned filter, const uint8_t *bytes, const uint8_t *previous, int alpha) {
+    size_t row_bytes = rows->width * rows->label_size;
+    if (filter > 1 || filter != rows->filter) previous = NULL;
+    if (filter > 1 || previous) memcpy(rows->labels, rows->above, row_bytes);
     rows->filter = filter;
-    rows->label = rows->black;
-    if (pixel_bytes == 3)
-        (rows->label_size == 1 ? unfilter_rgb_1_row : unfilter_rgb_2_row)(rows, filter, bytes, done);
-    else (rows->label_size == 1 ? unfilter_rgba_1_row : unfilter_rgba_2_row)(rows, filter, bytes, done);
+    if (!alpha)
+        (rows->label_size == 1 ? unfilter_rgb_1_row : unfilter_rgb_2_row)(rows, filter, bytes, previous, rows->row, rows->width);
+    else
+        (rows->label_size == 1 ? unfilter_rgba_1_row : unfilter_rgba_2_row)(rows, filter, bytes, previous, rows->row,
+                                                                           rows->width);
     if (rows->alpha) {
         for (size_t x = 0; x < rows->width; x++) rows->alpha[x] = (uint8_t)(rows->row[x] >> 24);
         rows->alpha += rows->width;
     }
     rows->above = rows->labels;
-    rows->labels += rows->width * rows->label_size;
+    rows->labels += row_bytes;
     return rows->status;
 }
 
 static int rgb_row(void *context, uint32_t y, unsigned filter, const uint8_t *bytes, const uint8_t *previous) {
     (void)y;
-    return label_row(context, filter, bytes, previous, 3);
+    return label_row(context, filter, bytes, previous, 0);
 }
 
 static int rgba_row(void *context, uint32_t y, unsigned filter, const uint8_t *bytes, const uint8_t *previous) {
     (void)y;
-    return label_row(context, filter, bytes, previous, 4);
+    return label_row(context, filter, bytes, previous, 1);
 }
 
 /* While discovering, 0 stands for the black that rows took over from above the picture or from its left. */
@@ -192,7 +175,7 @@ int png_labels(const png_file *png, labeler *how, size_t label_size, void *label
     size_t width = png->width;
     label_rows rows = {.how = how, .labels = labels, .width = width, .label_size = label_size, .filter = 5};
     rows.alpha = png->color == PNG_RGB_ALPHA ? alpha : NULL;
-    rows.row = calloc(width, sizeof *rows.row);
+    rows.row = calloc(width + 32, sizeof *rows.row);
     rows.above = rows.first_above = malloc(width * label_size);
     int status = PNG_NO_MEMORY;
     if (rows.row && rows.first_above) {
