@@ -8,8 +8,9 @@ had not come equally far, those are few, and `Position.merge` joins what each of
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 import msgspec
@@ -77,47 +78,62 @@ class Draw:
     turn: Ints
 
 
-def _phases(weights: Sequence[float], key: tuple[Any, ...]) -> NDArray[np.float64]:
-    raw = np.random.Philox(key=int.from_bytes(digest("phase", *key), "big")).random_raw(len(weights))
-    return (raw >> np.uint64(11)).astype(np.float64) / 2.0**53
+_STEP = 0x9E3779B97F4A7C15
+"""2**64 by the golden ratio: steps of this size around a circle of 2**64 spread as evenly as steps can."""
 
 
 def mix(weights: Sequence[float], start: int, stop: int, *key: Any) -> Draw:
     """Which filter serves each position from `start` up to `stop` when all go on for ever.
 
-    Filter f serves at the times (i + phase) / weight, and the positions are these times in order. So after any number
-    of positions each filter has had its share of them, give or take one frame for each filter, and with the phases
-    drawn evenly every single position falls to filter f with probability weight / sum of weights.
+    Position k is a point on a circle, one golden step on from the one before, and each filter owns an arc as long as
+    its share of the weights. The first point is drawn evenly by `key`, so every single position falls to a filter with
+    exactly its share as probability; and after any number of positions each filter has had its share of them but for a
+    few frames. How often a filter served before `start` is a sum with a closed form, so any place is entered at once.
     """
-    rates = np.asarray(weights, np.float64) / float(sum(weights))
-    phase = _phases(weights, key)
-    begin = _turns(rates, phase, max(0.0, start - len(rates) - 1.0))
-    end = _turns(rates, phase, stop + len(rates) + 1.0)
-    draw = _merge([np.arange(a, b) for a, b in zip(begin, end, strict=True)], rates, phase)
-    skip = start - int(begin.sum())
-    return Draw(draw.of[skip : skip + stop - start], draw.turn[skip : skip + stop - start])
+    ends = _arcs(weights)
+    first = int.from_bytes(digest("mix", *key)[:8], "big")
+    points = np.arange(start, stop, dtype=np.uint64) * np.uint64(_STEP) + np.uint64(first)
+    of = np.searchsorted(np.array(ends[:-1], np.uint64), points, side="right")
+    below = [0, *(_points_below(end, start, first) for end in ends)]
+    turn = np.zeros(len(of), np.int64)
+    for f in range(len(ends)):
+        mine = np.flatnonzero(of == f)
+        turn[mine] = below[f + 1] - below[f] + np.arange(len(mine))
+    return Draw(of.astype(np.int64), turn)
+
+
+def _arcs(weights: Sequence[float]) -> list[int]:
+    """Where each filter's arc ends on the circle; the last at 2**64."""
+    parts = [Fraction(weight) for weight in weights]
+    total = sum(parts)
+    return [int(sum(parts[: f + 1]) / total * 2**64) for f in range(len(parts))]
+
+
+def _points_below(end: int, count: int, first: int) -> int:
+    """How many of the first `count` points lie before `end`: y mod m < end is floor(y / m) - floor((y - end) / m)."""
+    return _floor_sum(count, first + 2**64) - _floor_sum(count, first + 2**64 - end)
+
+
+def _floor_sum(count: int, offset: int) -> int:
+    """The sum of floor((offset + k x step) / 2**64) over k < count, by Euclid's algorithm."""
+    total, modulus, step = 0, 2**64, _STEP
+    while True:
+        total += count * (count - 1) // 2 * (step // modulus) + count * (offset // modulus)
+        step, offset = step % modulus, offset % modulus
+        top = step * count + offset
+        if top < modulus:
+            return total
+        count, offset = divmod(top, modulus)
+        modulus, step = step, modulus
 
 
 def mix_all(weights: Sequence[float], sizes: Sequence[int], *key: Any) -> Draw:
     """Every frame of every filter once, mixed by weight for as long as the filters last."""
-    rates = np.asarray(weights, np.float64) / float(sum(weights))
-    return _merge([np.arange(size) for size in sizes], rates, _phases(weights, key))
-
-
-def _turns(rates: NDArray[np.float64], phase: NDArray[np.float64], time: float) -> Ints:
-    """How often each filter has served strictly before `time`, by the very same arithmetic as `_merge`."""
-    turns = np.maximum(0, np.floor(time * rates - phase)).astype(np.int64)
-    while (late := (turns + phase) / rates < time).any():
-        turns += late
-    while (early := (turns > 0) & ((turns - 1 + phase) / rates >= time)).any():
-        turns -= early
-    return turns
-
-
-def _merge(turns: Sequence[Ints], rates: NDArray[np.float64], phase: NDArray[np.float64]) -> Draw:
-    of = np.repeat(np.arange(len(turns)), [len(t) for t in turns])
-    turn = np.concatenate([*turns, np.zeros(0, np.int64)]).astype(np.int64)
-    order = np.argsort((turn + phase[of]) / rates[of], kind="stable")
+    raw = np.random.Philox(key=int.from_bytes(digest("mix", *key), "big")).random_raw(len(weights))
+    phase = (raw >> np.uint64(11)).astype(np.float64) / 2.0**53
+    of = np.repeat(np.arange(len(sizes)), sizes)
+    turn = np.concatenate([*(np.arange(size) for size in sizes), np.zeros(0, np.int64)]).astype(np.int64)
+    order = np.argsort((turn + phase[of]) / np.asarray(weights, np.float64)[of], kind="stable")
     return Draw(of[order], turn[order])
 
 
@@ -254,13 +270,3 @@ def _base36(number: int) -> str:
         number, rest = divmod(number, 36)
         digits = _DIGITS[rest] + digits
     return _DIGITS[number] + digits
-
-
-def chunks(start: int, stop: int | None, size: int) -> Iterator[tuple[int, int]]:
-    """(first, count) of pieces of at most `size`, small ones first so that the first frame comes soon."""
-    at, step = start, 1
-    while stop is None or at < stop:
-        count = step if stop is None else min(step, stop - at)
-        yield at, count
-        at += count
-        step = min(size, step * 4)
