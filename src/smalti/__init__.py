@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from smalti.labelmap import LabelMap
     from smalti.legend import Legend
     from smalti.lint import check
+    from smalti.opening import open
     from smalti.reading import read_frame, read_frames
     from smalti.records import Frame, Mask, Roi, Source
+    from smalti.store import Dataset, DatasetVersion, Store
+    from smalti.view import DataView
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DataView": "view",
+    "Dataset": "store",
+    "DatasetVersion": "store",
     "Frame": "records",
     "FrameGroup": "frames",
     "LabelMap": "labelmap",
@@ -30,10 +36,12 @@ _HOMES = {
     "Roi": "records",
     "SingleFrame": "frames",
     "Source": "records",
+    "Store": "store",
     "check": "lint",
     "decode_mask": "decode",
     "decode_masks": "batch",
     "label_maps": "batch",
+    "open": "opening",
     "overlay": "blend",
     "read_frame": "reading",
     "read_frames": "reading",
@@ -41,6 +49,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "DataView",
+    "Dataset",
+    "DatasetVersion",
     "Frame",
     "FrameGroup",
     "LabelMap",
@@ -49,6 +60,7 @@ __all__ = [
     "Roi",
     "SingleFrame",
     "Source",
+    "Store",
     "__version__",
     "check",
     "codecs",
@@ -56,6 +68,7 @@ __all__ = [
     "decode_masks",
     "errors",
     "label_maps",
+    "open",
     "overlay",
     "read_frame",
     "read_frames",

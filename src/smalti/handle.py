@@ -1,5 +1,7 @@
 """What a frame seen through one source and through all of them have in common."""
 
+import copy as copying
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +62,26 @@ class Handle:
     def origin(self) -> dict[str, Any]:
         """Where a stored frame came from: ids and names of its dataset and version; {} for a loose frame."""
         return dict(self.record.extra.get("dataset", {}))
+
+    def anchored(self) -> Frame:
+        """A copy of the record that means the same wherever it is read: relative paths become absolute, the id is set.
+
+        A path without a base is relative to the working directory, and is left alone where no such file exists.
+        """
+        record = copying.deepcopy(self.record)
+        record.id = self.id
+        for source in record.sources:
+            for media in (source, *source.masks, *([source.preview] if source.preview else [])):
+                media.uri = self._absolute(media.uri)
+        return record
+
+    def _absolute(self, uri: str) -> str:
+        if not uri or "://" in uri or uri.startswith("/"):
+            return uri
+        if self.base is None:
+            return os.path.abspath(uri) if os.path.exists(uri) else uri
+        joined = f"{self.base.rstrip('/')}/{uri}"
+        return joined if "://" in joined else os.path.abspath(joined)
 
     def to_dict(self) -> dict[str, Any]:
         """The frame as canonical JSON, id and context filled in."""

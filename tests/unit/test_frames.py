@@ -62,14 +62,22 @@ def test_every_shape_of_add_annotation() -> None:
     assert ellipse.get_bounding_box() == [3, 4, 4, 2, 0]
     assert points.get_type() == "k2d"
     assert all(a.confidence == 0.5 and a.metadata["k"] == 1 and a.labels == ["car"] for a in frame.annotations)
-    frame.add_annotation(poly3d_xyz=[0, 0, 0, 1, 1, 1], points3d_xyz=[1, 2, 3], box3d_xyzwhxyzwh=list(range(10)), labels=["x"])
+    frame.add_annotation(
+        poly3d_xyz=[0, 0, 0, 1, 1, 1], points3d_xyz=[1, 2, 3], box3d_xyzwhxyzwh=list(range(10)), labels=["x"]
+    )
     assert [a.get_type() for a in frame.annotations[4:]] == ["p3d", "k3d", "b3d"]
     assert frame.add_annotation(labels=["rainy"]) == [7]
     assert isinstance(frame.annotations[7], ImageAnnotation)
     assert frame.add_annotation(frame_class=["day"], labels=["city"]) == [8]
     assert frame.annotations[8].labels == ["day", "city"]
     written = json.loads(frame.to_json())
-    assert written["rois"][1] == {"label": ["car"], "id": "0", "poly": [1, 2, 4, 2, 4, 6, 1, 6], "confidence": 0.5, "meta": {"k": 1, "_type": "b2d"}}
+    assert written["rois"][1] == {
+        "label": ["car"],
+        "id": "0",
+        "poly": [1, 2, 4, 2, 4, 6, 1, 6],
+        "confidence": 0.5,
+        "meta": {"k": 1, "_type": "b2d"},
+    }
 
 
 def test_a_turned_box_and_a_complex_polygon_come_back() -> None:
@@ -79,7 +87,9 @@ def test_a_turned_box_and_a_complex_polygon_come_back() -> None:
     assert polygon.rings == [[0, 0, 4, 0, 4, 4], [10, 10, 12, 10, 12, 12]]
     assert polygon.values[6] == -999999999
     assert polygon.get_bounding_box() == [0, 0, 12, 12]
-    assert Ellipse2D([0, 0, 2, 1, math.pi / 2], labels="e").get_polygon(4) == pytest.approx([0, 2, -1, 0, 0, -2, 1, 0], abs=1e-9)
+    assert Ellipse2D([0, 0, 2, 1, math.pi / 2], labels="e").get_polygon(4) == pytest.approx(
+        [0, 2, -1, 0, 0, -2, 1, 0], abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,7 +195,9 @@ def test_uris_are_relative_to_the_frame_file(street: Path) -> None:
 def test_a_legend_given_by_hand_reads_the_mask_and_the_version_form_fills_in(street: Path) -> None:
     frame = sm.read_frame(str(street / "frame.json"))
     assert frame.label_map(legend=sm.Legend({(0, 0, 0): "ground"})).counts() == {"ground": 12}
-    filled = frame.label_map(legend={"_all_": [{"value": [0, 0, 0], "labels": ["ground"]}, {"value": [1, 2, 3], "labels": ["lorry"]}]})
+    filled = frame.label_map(
+        legend={"_all_": [{"value": [0, 0, 0], "labels": ["ground"]}, {"value": [1, 2, 3], "labels": ["lorry"]}]}
+    )
     assert filled.counts() == {"car": 12, "ground": 12}
 
 
@@ -228,6 +240,17 @@ def test_read_frames_of_every_kind_of_file(street: Path) -> None:
         sm.read_frame(street / "list.json")
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
         sm.read_frame(street / "none.json")
+
+
+def test_an_anchored_record_means_the_same_anywhere(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = sm.read_frame(street / "frame.json")
+    record = frame.anchored()
+    assert (record.id, record.sources[0].uri) == (frame.id, str(street / "image.png"))
+    assert record.sources[0].masks[0].uri == str(street / "mask.png")
+    assert frame.record.sources[0].uri == "image.png"
+    monkeypatch.chdir(street)
+    loose = sm.SingleFrame("image.png", masks_source={"a": "s3://b/m.png", "b": "nowhere.png"}).anchored()
+    assert [loose.sources[0].uri, *(m.uri for m in loose.sources[0].masks)] == [str(street / "image.png"), "s3://b/m.png", "nowhere.png"]
 
 
 def test_handles_pickle_and_copy() -> None:

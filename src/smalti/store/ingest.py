@@ -59,7 +59,7 @@ def record_of(item: Any) -> Frame:
     Raises:
         FrameError: it is none of these, or not a valid frame.
     """
-    record = getattr(item, "record", item)
+    record = item.anchored() if hasattr(item, "anchored") else getattr(item, "record", item)
     if not isinstance(record, Frame) and hasattr(record, "to_frame"):
         record = record.to_frame()
     if isinstance(record, Mapping):

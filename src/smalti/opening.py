@@ -1,0 +1,28 @@
+"""smalti.open(): one door to a store, wherever it is."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smalti.store import Store
+
+__all__ = ["open"]
+
+
+def open(uri: Any = None, **options: Any) -> "Store":  # noqa: A001 - reads as smalti.open(...)
+    """The store at a URI: a folder, an s3/gs/az prefix, or the address of a smalti server.
+
+    Args:
+        uri: None = the default store: `$SMALTI_STORE`, else the user's data folder.
+        **options: `catalog_url` (PostgreSQL) and storage options for a store; `api_key` for a server.
+
+    Raises:
+        VersionError: there is no store, or it was made by a newer smalti.
+        StorageError: it cannot be reached.
+    """
+    if isinstance(uri, str) and uri.startswith(("http://", "https://")):
+        from smalti.client import connect
+
+        return connect(uri, **options)
+    from smalti.store import open_store
+
+    return open_store(uri, **options)
