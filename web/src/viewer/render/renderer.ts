@@ -1,0 +1,40 @@
+/** What draws the picture and the masks over it. The typed arrays stay with the caller; a renderer only looks at them. */
+
+export type Indices = Uint8Array | Uint16Array | Uint32Array;
+
+/** Where the image lies on the stage: one image pixel is `scale` CSS pixels, its corner is at (x, y). */
+export interface View {
+  scale: number;
+  x: number;
+  y: number;
+}
+
+export interface Layer {
+  data: Indices;
+  width: number;
+  height: number;
+  /** RGBA, little-endian, not premultiplied: 0xAABBGGRR. An index beyond the table is drawn as index 0. */
+  lut: Uint32Array;
+  /** 0 = none, else the width of outlines in device pixels. */
+  outline: number;
+  visible: boolean;
+}
+
+export interface Renderer {
+  readonly name: "cpu" | "gl";
+  resize(width: number, height: number, ratio: number): void;
+  setImage(image: CanvasImageSource | null, width: number, height: number): void;
+  addLayer(layer: Layer): number;
+  setLut(layer: number, change: Partial<Pick<Layer, "lut" | "outline" | "visible">>): void;
+  clearLayers(): void;
+  /** Say that a rectangle of a layer's data has changed: a GPU copies it, the CPU reads it anyway. */
+  updateRect(layer: number, x: number, y: number, width: number, height: number): void;
+  draw(view: View, smooth: boolean): void;
+  /** The index of every layer at a point of the image, null outside. */
+  pick(x: number, y: number): (number | null)[];
+  dispose(): void;
+}
+
+export function rgba(r: number, g: number, b: number, alpha: number): number {
+  return ((Math.round(alpha * 255) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}

@@ -1,0 +1,29 @@
+import { fileURLToPath } from "node:url";
+import preact from "@preact/preset-vite";
+import { defineConfig, type Plugin } from "vite";
+
+/**
+ * Chunks find each other relative to themselves, so that a path prefix of a reverse proxy needs no rebuild. Only
+ * index.html names files from the root: the server puts its prefix before these names and into the meta tag.
+ */
+function rootedIndex(): Plugin {
+  return {
+    name: "smalti-rooted-index",
+    enforce: "post",
+    transformIndexHtml: (html) => html.replaceAll('="./', '="/'),
+  };
+}
+
+export default defineConfig({
+  base: "./",
+  plugins: [preact({ devToolsEnabled: false }), rootedIndex()],
+  build: {
+    outDir: fileURLToPath(new URL("../src/smalti/server/static", import.meta.url)),
+    emptyOutDir: true,
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 300,
+  },
+  server: { proxy: { "/api": "http://127.0.0.1:8080", "/healthz": "http://127.0.0.1:8080" } },
+});
