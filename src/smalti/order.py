@@ -26,8 +26,16 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def digest(*parts: Any) -> bytes:
-    """16 bytes that stand for these JSON values, the same in every process and on every machine."""
-    return hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=16).digest()
+    """16 bytes that stand for these JSON values, the same in every process and on every machine; 1 and 1.0 are one."""
+    return hashlib.blake2b(msgspec.json.encode(_whole(parts), order="sorted"), digest_size=16).digest()
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def permutation(size: int, *key: Any) -> Ints:
