@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from smalti.errors import FrameError
 from smalti.records import Frame, Mask, Preview, Roi, RoiMask, Source
@@ -186,7 +187,28 @@ def _rounded(frame: Frame) -> Frame:
 
 
 def _text(value: dict[str, Any]) -> str | None:
-    return _encode(value).decode() if value else None
+    if not value:
+        return None
+    text = _encode(value)
+    if b"null" in text and _decode(text) != value:  # what is not a number is written as null
+        raise ValueError("free JSON holds a number that is not finite")
+    return text.decode()
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Python values as a column; unlike `pyarrow.array` it cuts no fraction off, and takes no truth value for a number.
+
+    Raises:
+        ValueError, TypeError, pa.ArrowException: a value is not of this type.
+    """
+    if kind == _TEXT:
+        return pa.array(values, kind)
+    found = pa.array(values) if kind == _INT else pa.array(values, kind, from_pandas=False)
+    if pa.types.is_boolean(found.type) or bool in set(map(type, values)):
+        raise TypeError("a truth value stands where a number is expected")
+    if kind == _REAL and pc.any(pc.invert(pc.is_finite(found))).as_py():
+        raise ValueError("a number is not finite")
+    return found if found.type == kind else found.cast(kind)
 
 
 def _offsets(lists: Iterable[Sequence[Any]]) -> pa.Array:
@@ -194,7 +216,7 @@ def _offsets(lists: Iterable[Sequence[Any]]) -> pa.Array:
 
 
 def _lists(lists: Sequence[Sequence[Any]], kind: pa.ListType) -> pa.ListArray:
-    flat = pa.array(list(chain.from_iterable(lists)), kind.value_type)
+    flat = _array(list(chain.from_iterable(lists)), kind.value_type)
     return pa.ListArray.from_arrays(_offsets(lists), flat, type=kind)
 
 
@@ -204,14 +226,14 @@ def _struct(kind: pa.StructType, columns: Sequence[pa.Array], present: Sequence[
 
 
 def _column(items: Sequence[Any], name: str, kind: pa.DataType) -> pa.Array:
-    return pa.array([getattr(item, name) for item in items], kind)
+    return _array([getattr(item, name) for item in items], kind)
 
 
 def _batch(frames: Sequence[Frame], exact: Sequence[str | None]) -> pa.RecordBatch:
     columns = [
         pa.array([f.id for f in frames], _TEXT),
         pa.array([f.context_id for f in frames], _TEXT),
-        pa.array([f.timestamp for f in frames], _REAL),
+        _array([f.timestamp for f in frames], _REAL),
         _nested(frames, "sources", _sources),
         _nested(frames, "rois", _rois),
         pa.array([_text(f.meta) or "{}" for f in frames], _TEXT),  # null would drop out of a negated filter
@@ -248,7 +270,7 @@ def _sources(sources: Sequence[Source]) -> pa.StructArray:
 def _previews(previews: Sequence[Preview | None]) -> pa.StructArray:
     if not any(previews):
         return pa.nulls(len(previews), PREVIEW)
-    columns = [pa.array([p and getattr(p, f.name) for p in previews], f.type) for f in PREVIEW]
+    columns = [_array([p and getattr(p, f.name) for p in previews], f.type) for f in PREVIEW]
     return _struct(PREVIEW, columns, previews)
 
 
