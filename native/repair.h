@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SMALTI_REPAIR_PARAMETERS = 16, SMALTI_REPAIR_COUNTS = 4 };
+enum { SMALTI_REPAIR_PARAMETERS = 20, SMALTI_REPAIR_COUNTS = 4 };
 
 /* height, width: of the picture in pixels.
  * cell:       1 (4:4:4, one pixel a chroma sample) or 2 (4:2:0, two by two pixels a chroma sample).

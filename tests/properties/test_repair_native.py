@@ -46,6 +46,10 @@ numbers = st.builds(
     sweeps=st.integers(0, 5),
     vertical_tap=st.sampled_from([0, 4, 8]),
     alien=st.integers(0, 80),
+    noise_luma=st.sampled_from([0, 16, 40, 90]),
+    noise_chroma=st.integers(0, 90),
+    variance_least=st.integers(1, 60),
+    variance_most=st.integers(1, 300),
 )
 
 

@@ -14,6 +14,9 @@ colour by colour, which would find a third class wherever two others mix, but gu
 5. **Newcomers.** Where no such way is cheap, labels that nobody around has are tried at an extra price: lines of one or
    two pixels never become anchors. Labels without anchors anywhere in the picture cost more still.
 
+Before that, every fourth unsure cell is solved for the sake of what it leaves unexplained: that noise sets the scale
+on which errors cost, so one set of prices serves all rates.
+
 Steps 4 and 5 run over the unsure cells in four phases (even and odd rows and columns), so no cell is solved at the same
 time as its neighbour and the order inside a phase cannot matter; they are repeated where something around has changed.
 
@@ -35,6 +38,7 @@ Bytes = NDArray[np.uint8]
 
 MAX_COLORS = 254
 MAX_RADIUS = 8
+MAX_SMOOTH = 4095
 ANCHORS = 3
 CANDIDATES = 4
 CHROMA_STEPS = 1024
@@ -42,6 +46,9 @@ FLAT_LUMA = 8
 FLAT_CHROMA = 4
 ALIEN_COST = 48
 NO_ENERGY = np.iinfo(np.int32).max
+SOUND_EVERY = 4
+SOUND_CAP = 900
+SOUND_PRIOR = 64
 
 # ring:   0  1  2  3      pixels:  0 1      Place 12 is always empty. The last row is for cells of one pixel, whose
 #         4        5               2 3      eight neighbours lie in places 0, 1, 3, 4, 5, 8, 9 and 11.
@@ -66,7 +73,7 @@ class RepairParameters:
         tolerance_chroma: the same for both chroma samples.
         support: how many of three by three cells, itself included, must agree to make an anchor.
         radius: how far to look for anchors, in cells, at most 8.
-        luma_variance: of the noise at borders, in levels squared.
+        luma_variance: of the noise at borders, in levels squared, before it is sounded.
         chroma_variance: the same for chroma.
         luma_cap: the most that one luma sample may cost.
         chroma_cap: the most that one pair of chroma samples may cost.
@@ -78,6 +85,11 @@ class RepairParameters:
         sweeps: how often at most a cell is solved.
         vertical_tap: weight, in 64ths, of each of the four pixels above and below in a 4:2:0 chroma sample.
         alien: a flat area further than this from every colour, in levels of its worst plane, is void.
+        noise_luma: sixteenths of the mean squared error of luma found by sounding that become its variance; 0 = do not
+            sound.
+        noise_chroma: the same for chroma.
+        variance_least: the variances stay between this ...
+        variance_most: ... and this.
     """
 
     tolerance_luma: int = 5
@@ -91,26 +103,32 @@ class RepairParameters:
     smooth: int = 24
     smooth_diagonal: int = 17
     new_label: int = 192
-    rare_label: int = 60
+    rare_label: int = 100
     rare_below: int = 5
     sweeps: int = 4
     vertical_tap: int = 4
     alien: int = 24
+    noise_luma: int = 40
+    noise_chroma: int = 16
+    variance_least: int = 12
+    variance_most: int = 250
 
     def __post_init__(self) -> None:
         if not 0 <= self.radius <= MAX_RADIUS:
             raise ValueError(f"radius: expected 0..{MAX_RADIUS} cells, got {self.radius}")
-        if self.luma_variance < 1 or self.chroma_variance < 1:
-            raise ValueError("luma_variance, chroma_variance: expected 1 or more")
+        if min(self.luma_variance, self.chroma_variance, self.variance_least) < 1:
+            raise ValueError("luma_variance, chroma_variance, variance_least: expected 1 or more")
         if not (0 <= self.tolerance_luma <= 255 and 0 <= self.tolerance_chroma <= 255):
             raise ValueError("tolerance_luma, tolerance_chroma: expected 0..255 levels")
         if not 0 <= self.vertical_tap <= 8 or self.vertical_tap % 4:
             raise ValueError(f"vertical_tap: expected 0, 4 or 8 (64ths), got {self.vertical_tap}")
+        if max(self.smooth, self.smooth_diagonal) > MAX_SMOOTH:
+            raise ValueError(f"smooth, smooth_diagonal: expected 0..{MAX_SMOOTH}")
         if max(astuple(self)) > 1 << 20 or min(astuple(self)) < 0:
             raise ValueError("repair parameters: expected 0..1048576")
 
     def as_array(self) -> Ints:
-        """(16,) int32, as the compiled twin takes them."""
+        """(20,) int32, as the compiled twin takes them."""
         return np.array(astuple(self), np.int32)
 
 
@@ -161,6 +179,8 @@ def repair(
     guessed, exact = job.guess()
     job.confirm(guessed)
     job.survey()
+    if job.p.noise_luma:
+        job.sound()
     for _ in range(job.p.sweeps):
         for phase in range(4):
             job.solve(phase)
@@ -198,17 +218,21 @@ class _Job:
         self.y, self.cb, self.cr = (plane.astype(np.int32) for plane in (y, cb, cr))
         self.colors = colors.astype(np.int32)
         self.n, self.alien = len(colors), len(colors) + 1
-        step = np.arange(256, dtype=np.int32)
-        luma = np.minimum(16 * step * step // p.luma_variance, p.luma_cap)
-        self.luma_cost = np.full((self.n + 2, 256), ALIEN_COST, np.int32)  # by label and luma
-        self.luma_cost[1:-1] = luma[np.abs(step[None, :] - self.colors[:, :1])]
-        step = np.arange(CHROMA_STEPS, dtype=np.int32)
-        self.chroma_cost = np.minimum(step * step // p.chroma_variance, p.chroma_cap)
+        self.price(p.luma_variance, p.chroma_variance)
         self.tints = np.zeros((self.n + 2, 2), np.int32)
         self.tints[1:-1] = self.colors[:, 1:]
         rows, cols = cb.shape
         self.labels = np.zeros((rows * cell + 4, cols * cell + 4), np.int32)
         self.dirty = np.ones((rows + 2, cols + 2), bool)
+
+    def price(self, luma_variance: int, chroma_variance: int) -> None:
+        """Make the tables of what an error costs, in sixteenths of a squared standard deviation."""
+        step = np.arange(256, dtype=np.int32)
+        luma = np.minimum(16 * step * step // luma_variance, self.p.luma_cap)
+        self.luma_cost = np.full((self.n + 2, 256), ALIEN_COST, np.int32)  # by label and luma
+        self.luma_cost[1:-1] = luma[np.abs(step[None, :] - self.colors[:, :1])]
+        step = np.arange(CHROMA_STEPS, dtype=np.int32)
+        self.chroma_cost = np.minimum(step * step // chroma_variance, self.p.chroma_cap)
 
     def corners(self) -> list[Ints]:
         """The luma of pixel 0, 1, ... of every cell, (rows, cols) each."""
@@ -259,7 +283,9 @@ class _Job:
         self.newcomer = (self.p.new_label + rare).astype(np.int32)
         self.labels[2:-2, 2:-2] = self.spread(self.anchors)
         row, col = np.nonzero(self.anchors == 0)
-        self.row, self.col = row.astype(np.int32), col.astype(np.int32)
+        self.phase = row % 2 * 2 + col % 2
+        order = np.argsort(self.phase, kind="stable")
+        self.phase, self.row, self.col = self.phase[order], row[order].astype(np.int32), col[order].astype(np.int32)
 
     def spread(self, cells: NDArray[Any]) -> NDArray[Any]:
         """(rows, cols) → a value for every pixel."""
@@ -283,15 +309,42 @@ class _Job:
             self.seen[:, k] = np.where(table[np.arange(m), label] > 0, label, 0)
             table[np.arange(m), label] = 0
 
-    def solve(self, phase: int) -> None:
-        """Give the dirty cells of one phase the labels that explain their samples best."""
-        chosen = (self.row % 2 * 2 + self.col % 2 == phase) & self.dirty[self.row + 1, self.col + 1]
-        row, col = self.row[chosen], self.col[chosen]
-        self.dirty[row + 1, col + 1] = False
+    def examine(self, row: Ints, col: Ints, seen: Ints) -> _Cells:
+        """The labels that explain some unsure cells best, by what is known around them now."""
         cells = self.look(row, col)
-        self.gather(cells, self.seen[chosen])
+        self.gather(cells, seen)
         self.try_all(cells, cells.count, np.zeros(len(row), np.int32))
         self.try_newcomers(cells)
+        return cells
+
+    def sound(self) -> None:
+        """Solve some of the cells for the sake of what they leave unexplained, and price errors by that.
+
+        A codec's noise depends on its rate: the same error is a sign at a low rate and nothing at a high one.
+        """
+        some = slice(None, None, SOUND_EVERY)
+        cells = self.examine(self.row[some], self.col[some], self.seen[some])
+        known = (cells.solution > 0) & (cells.solution != self.alien)
+        color = np.concatenate([np.zeros_like(self.colors[:1]), self.colors, np.zeros_like(self.colors[:1])])
+        away = cells.pixels - color[cells.solution, 0]
+        luma = int(np.minimum(away * away, SOUND_CAP)[known].sum())
+        whole = known.all(axis=1)
+        chroma = 0
+        for channel, rest in ((1, cells.rest_cb), (2, cells.rest_cr)):
+            away = np.abs(rest - cells.inner * color[cells.solution, channel].sum(axis=1)) >> 6
+            chroma += int(np.minimum(away * away, SOUND_CAP)[whole].sum())
+        p = self.p
+        self.price(
+            _averaged(luma, int(known.sum()), p.noise_luma, p.luma_variance, p),
+            _averaged(chroma, 2 * int(whole.sum()), p.noise_chroma, p.chroma_variance, p),
+        )
+
+    def solve(self, phase: int) -> None:
+        """Give the dirty cells of one phase the labels that explain their samples best."""
+        chosen = (self.phase == phase) & self.dirty[self.row + 1, self.col + 1]
+        row, col = self.row[chosen], self.col[chosen]
+        self.dirty[row + 1, col + 1] = False
+        cells = self.examine(row, col, self.seen[chosen])
         top, left = row * self.cell + 2, col * self.cell + 2
         changed = np.zeros(len(row), bool)
         for k in range(self.cell * self.cell):
@@ -414,3 +467,8 @@ class _Job:
         void = int((positions == 0).sum())
         counts = [as_exact, as_near, positions.size - as_exact - as_near - void, void]
         return np.ascontiguousarray(positions), np.array(counts, np.int64)
+
+
+def _averaged(total: int, n: int, share: int, before: int, p: RepairParameters) -> int:
+    variance = (total * share // 16 + before * SOUND_PRIOR) // (n + SOUND_PRIOR)
+    return min(max(variance, p.variance_least), p.variance_most)
