@@ -87,10 +87,15 @@ class ViewSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def order_key(self) -> list[Any]:
         """What decides which frames come, and in which order; label mapping does not."""
-        return [
-            msgspec.to_builtins(part)
-            for part in (self.filters, self.iteration, self.splits, self.sample, self.labels, self.output_rois)
-        ]
+        parts = (self.filters, self.iteration, self.splits, self.sample, self.labels, self.output_rois)
+        return [_full(part) for part in parts]
+
+
+def _full(value: Any) -> Any:
+    """A record with all its fields: what is written may leave out a default or not, depending on where it came from."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _full(getattr(value, name)) for name in value.__struct_fields__}
+    return [_full(item) for item in value] if isinstance(value, tuple) else value
 
 
 def write_spec(spec: ViewSpec) -> dict[str, Any]:

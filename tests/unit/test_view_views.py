@@ -152,7 +152,8 @@ class TestOrder:
         view = DataView(FRAMES, iteration_infinite=True, maximum_number_of_frames=1000)
         view.add_query("meta.n:0", weight=3).add_query("meta.n:>0", weight=1).add_query("meta.n:99", weight=50)
         rules = Counter(s.rule for s in view.iterate(output="records"))
-        assert rules == {0: 750, 1: 250}
+        assert abs(rules[0] - 750) <= 2
+        assert rules[0] + rules[1] == 1000
         assert view.run().shares() == {0: 0.75, 1: 0.25, 2: 0.0}
 
     def test_clips_stay_together_in_random_order(self) -> None:
