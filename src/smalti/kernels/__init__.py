@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from smalti.kernels.png import PngHeader, PngLabels
+from smalti.kernels.probe import probe
 from smalti.kernels.reference.repair import RepairParameters
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "png_header",
     "png_indices",
     "png_labels",
+    "probe",
     "repair",
     "runs_decode",
     "runs_encode",

@@ -1,0 +1,196 @@
+/* The C alone, under sanitizers: every file named on the command line is read by every PNG kernel, then mutated copies of
+ * it, their chunk checksums repaired so that damage reaches the inflater and the rows. The label kernels run on whatever
+ * came out. Deterministic: fuzz ITERATIONS SEED FILE... ; with -DSMALTI_LIBFUZZER it is a libFuzzer target instead. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../kernels.h"
+#include "../png.h"
+#include "../repair.h"
+#include "../third_party/libdeflate/libdeflate.h"
+
+enum { MOST_PIXELS = 1 << 20, MOST_FILE = 1 << 20 };
+
+static uint64_t random_state;
+
+static uint32_t any(uint32_t below) { /* xorshift */
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state >> 11) % below);
+}
+
+static void require(int holds, const char *what) {
+    if (holds) return;
+    fprintf(stderr, "broken promise: %s\n", what);
+    abort();
+}
+
+static void try_labels(const png_file *png, size_t pixels) {
+    static const uint32_t keys[] = {0, 0x0000FF, 0x808000, 0xFFFFFF};
+    static const uint16_t wide[] = {1, 2, 3, 65535};
+    static const uint8_t narrow[] = {1, 2, 3, 255};
+    uint8_t *labels = malloc(2 * pixels), *alpha = malloc(pixels); /* exactly as large as allowed */
+    for (size_t size = 1; size <= 2; size++) {
+        labeler how = {.mode = LABEL_MAP};
+        uint8_t *exact = realloc(labels, size * pixels);
+        labels = exact;
+        if (colormap_init(&how.map, keys, size == 1 ? (const void *)narrow : wide, 4, size)) abort();
+        int status = png_labels(png, &how, size, labels, alpha);
+        colormap_free(&how.map);
+        if (status == PNG_OK) {
+            int64_t *counts = calloc(65536, 8);
+            int32_t *boxes = calloc(4 * 65536, 4);
+            require(!count_boxes(labels, png->height, png->width, size, counts, boxes, 65536), "labels are in range");
+            int64_t sum = 0;
+            for (size_t i = 0; i < 65536; i++) sum += counts[i];
+            require((size_t)sum == pixels, "every pixel has one label");
+            free(counts);
+            free(boxes);
+        }
+    }
+    labels = realloc(labels, 2 * pixels);
+    labeler how = {.mode = LABEL_DISCOVER, .limit = 1 + any(65535)};
+    how.found = malloc(((size_t)how.limit + 1) * 4);
+    if (colormap_init(&how.map, NULL, NULL, 0, 2)) abort();
+    if (png_labels(png, &how, 2, labels, NULL) == PNG_OK)
+        require(largest(labels, pixels, 2) == how.found_count, "discovered colours are numbered without gaps");
+    colormap_free(&how.map);
+    free(how.found);
+    free(labels);
+    free(alpha);
+}
+
+static void try_indices(const png_file *png, size_t pixels) {
+    size_t sample = png->bits == 16 ? 2 : 1, cells = png->bits == 16 ? 65536 : 256;
+    void *out = malloc(8 * pixels), *table = calloc(cells, 8);
+    out = realloc(out, sample * pixels);
+    int status = png_indices(png, NULL, 0, out);
+    if (status == PNG_OK) {
+        size_t runs = runs_count(out, pixels, sample);
+        void *values = malloc(runs * sample);
+        int64_t *lengths = malloc(runs * 8);
+        uint8_t *edge = malloc(pixels);
+        require(!runs_encode(out, pixels, sample, values, lengths, runs), "runs are counted right");
+        require(!runs_decode(values, lengths, runs, sample, out, pixels), "runs come back");
+        require(!contour(out, png->height, png->width, sample, edge), "contour");
+        free(values);
+        free(lengths);
+        free(edge);
+    }
+    for (size_t size = 1; size <= 8; size *= 2) {
+        out = realloc(out, size * pixels);
+        require(png_indices(png, table, size, out) == status, "a table changes nothing about the file");
+    }
+    free(out);
+    free(table);
+}
+
+static int read_one(const uint8_t *data, size_t n) {
+    uint8_t *exact = malloc(n ? n : 1); /* so that one byte too far is seen */
+    memcpy(exact, data, n);
+    png_file png;
+    int status = png_open(exact, n, &png);
+    if (status == PNG_OK && (uint64_t)png.width * png.height <= MOST_PIXELS) {
+        try_labels(&png, (size_t)png.width * png.height);
+        try_indices(&png, (size_t)png.width * png.height);
+    }
+    png_close(&png);
+    free(exact);
+    return status;
+}
+
+static uint32_t big32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+
+/* Make every chunk's checksum true again, as far as the lengths lead. */
+static void repair_checksums(uint8_t *data, size_t n) {
+    for (size_t at = 8; at + 12 <= n;) {
+        size_t size = big32(data + at);
+        if (size > n - at - 12) return;
+        uint32_t sum = libdeflate_crc32(0, data + at + 4, size + 4);
+        uint8_t *p = data + at + 8 + size;
+        p[0] = (uint8_t)(sum >> 24), p[1] = (uint8_t)(sum >> 16), p[2] = (uint8_t)(sum >> 8), p[3] = (uint8_t)sum;
+        at += size + 12;
+    }
+}
+
+static size_t mutate(uint8_t *data, size_t n) {
+    for (uint32_t k = 1 + any(4); k && n > 8; k--) {
+        size_t at = any(4) ? any((uint32_t)n) : 16 + any(17); /* now and then the header */
+        if (at >= n) continue;
+        switch (any(5)) {
+            case 0: data[at] ^= (uint8_t)(1u << any(8)); break;
+            case 1: data[at] = (uint8_t)any(256); break;
+            case 2: data[at] = any(2) ? 0 : 255; break;
+            case 3: {
+                size_t length = 1 + any(16), from = any((uint32_t)n);
+                if (at + length <= n && from + length <= n) memmove(data + at, data + from, length);
+                break;
+            }
+            default:
+                if (!any(8)) n = at ? at : n;
+        }
+    }
+    if (any(4)) repair_checksums(data, n);
+    return n;
+}
+
+#ifdef SMALTI_LIBFUZZER
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+    uint8_t *copy = malloc(n ? n : 1);
+    memcpy(copy, data, n);
+    random_state = n + 1;
+    repair_checksums(copy, n);
+    read_one(copy, n);
+    free(copy);
+    return 0;
+}
+#else
+
+/* Noise through the repair of lossy masks: it has no format, only sizes. */
+static void try_repair(void) {
+    static const int32_t usual[16] = {5, 5, 5, 4, 45, 40, 800, 800, 24, 17, 192, 60, 5, 4, 4, 24};
+    int32_t parameters[SMALTI_REPAIR_PARAMETERS];
+    for (size_t i = 0; i < SMALTI_REPAIR_PARAMETERS; i++) parameters[i] = i < 16 ? usual[i] : 12;
+    ptrdiff_t height = any(40), width = any(40);
+    int cell = 1 + (int)any(2), n = 1 + (int)any(254);
+    ptrdiff_t rows = (height + cell - 1) / cell, cols = (width + cell - 1) / cell;
+    size_t luma = (size_t)(rows * cols * cell * cell), chroma = (size_t)(rows * cols);
+    uint8_t *y = malloc(luma + 1), *cb = malloc(chroma + 1), *cr = malloc(chroma + 1), *colors = malloc(3 * (size_t)n);
+    uint8_t *positions = malloc((size_t)(height * width) + 1);
+    uint32_t levels = 1 + any(256);
+    for (size_t i = 0; i < luma; i++) y[i] = (uint8_t)any(levels);
+    for (size_t i = 0; i < chroma; i++) cb[i] = (uint8_t)any(levels), cr[i] = (uint8_t)any(levels);
+    for (size_t i = 0; i < 3 * (size_t)n; i++) colors[i] = (uint8_t)any(levels);
+    int64_t counts[SMALTI_REPAIR_COUNTS];
+    require(!smalti_repair(y, cb, cr, height, width, cell, colors, n, parameters, positions, counts), "repair");
+    for (ptrdiff_t i = 0; i < height * width; i++) require(positions[i] <= n, "repaired positions are in range");
+    free(y), free(cb), free(cr), free(colors), free(positions);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 4) return fprintf(stderr, "usage: fuzz ITERATIONS SEED FILE...\n"), 2;
+    uint32_t iterations = (uint32_t)strtoul(argv[1], NULL, 10);
+    random_state = strtoull(argv[2], NULL, 10) * 0x9E3779B97F4A7C15u + 1;
+    uint8_t *data = malloc(MOST_FILE), *copy = malloc(MOST_FILE);
+    size_t files = 0, read = 0, tried = 0, passed = 0;
+    for (int i = 3; i < argc; i++) {
+        FILE *file = fopen(argv[i], "rb");
+        if (!file) return perror(argv[i]), 2;
+        size_t n = fread(data, 1, MOST_FILE, file);
+        fclose(file);
+        files++;
+        read += read_one(data, n) == PNG_OK;
+        for (uint32_t k = 0; k < iterations / (uint32_t)(argc - 3) && n < 20000; k++, tried++) {
+            memcpy(copy, data, n);
+            passed += read_one(copy, mutate(copy, n)) == PNG_OK;
+        }
+    }
+    for (uint32_t k = 0; k < iterations / 100; k++) try_repair();
+    free(data);
+    free(copy);
+    printf("%zu files (%zu opened), %zu mutations (%zu opened): no fault\n", files, read, tried, passed);
+    return 0;
+}
+#endif
