@@ -1,29 +1,57 @@
 """`smalti import`: other people's layouts into frames, with the check on the way."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 
 from smalti import wire
 from smalti.cli.check import print_report
-from smalti.cli.output import as_json, json_option, progress, say
-from smalti.formats.folder import Folder, Unpaired, read_folder
+from smalti.cli.output import as_json, json_option, progress, say, table
+from smalti.errors import FrameError
+from smalti.formats import FORMATS, Detection, choose, detect, load
+from smalti.formats.building import explained, without_colors
+from smalti.formats.protocol import Reading
 from smalti.frames import SingleFrame
+from smalti.legend import Legend
 from smalti.lint import check
 
 __all__ = ["import_command"]
 
+SHOWN = 5
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What went by."""
+
+    output: str
+    format: str
+    why: list[str]
+    frames: int = 0
+    masks: int = 0
+    annotations: int = 0
+    first_id: str = ""
+    legends: dict[str, Legend] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
 
 @click.command("import")
-@click.argument("path", type=click.Path(exists=True))
-@click.option("--format", "layout", type=click.Choice(["folder"]), default="folder", show_default=True)
-@click.option("--images", help="Subfolder or pattern of the images; default: found by name.")
-@click.option("--masks", help="Subfolder or pattern of the masks; default: found by name.")
-@click.option("--legend", help="Legend file; default: found by name.")
+@click.argument("path", type=click.Path())
+@click.option("--format", "layout", type=click.Choice(["auto", *FORMATS]), default="auto", show_default=True)
+@click.option("--images", type=click.Path(), help="Where the images are; default: where the layout has them.")
+@click.option("--masks", type=click.Path(), help="Where the masks are; default: where the layout has them.")
+@click.option("--legend", help="Legend file; default: found by name, or published with the layout.")
 @click.option("--encoding", help="How masks store values: rgb, index, or an id scheme; default: look.")
-@click.option("-o", "--output", default="frames.jsonl", show_default=True, type=click.Path())
+@click.option("--split", help="Only this part: train, val, …")
+@click.option("-o", "--output", type=click.Path(), help="JSON-lines file; default: frames.jsonl.")
+@click.option("--to", "target", help="DATASET@VERSION of a store instead of a file.")
+@click.option("--store", "store_uri", help="The store of --to; default: $SMALTI_STORE or the user's own.")
 @click.option("--no-check", is_flag=True, help="Do not look at the files.")
+@click.option("--detect", "only_detect", is_flag=True, help="Only say what it looks like.")
 @json_option
 def import_command(
     path: str,
@@ -32,52 +60,155 @@ def import_command(
     masks: str | None,
     legend: str | None,
     encoding: str | None,
-    output: str,
+    split: str | None,
+    output: str | None,
+    target: str | None,
+    store_uri: str | None,
     no_check: bool,
+    only_detect: bool,
     as_json_text: bool,
 ) -> int:
-    """Read the folder PATH into frames, written as JSON-lines. Nothing is copied; URIs are absolute paths."""
-    loose: list[Unpaired] = []
-    found = read_folder(
-        Path(path).resolve(), images=images, masks=masks, legend=legend, encoding=encoding, unpaired=loose
+    """Read PATH, a folder or an annotation file in any known layout, into frames.
+
+    Says what the layout is and why, then writes JSON-lines (-o) or fills a version of a dataset (--to). Nothing is
+    copied: frames point to the files where they are, by absolute paths.
+    """
+    where = Path(path).resolve()
+    if only_detect:
+        return _say_what_it_is(where, as_json_text)
+    if target is not None and output is not None:
+        raise click.UsageError("-o and --to were both given; frames go to a file or to a version")
+    chosen = _choose(where, layout, named=any((images, masks, legend)))
+    options = Reading(
+        images=_place(where, images),
+        masks=_place(where, masks),
+        legend=Legend.read(legend if Path(legend).exists() else where / legend, shared="merge") if legend else None,
+        encoding=encoding,
+        split=split,
     )
+    facts = _Facts(output=target or output or "frames.jsonl", format=chosen.format, why=list(chosen.reasons))
     if not as_json_text:
-        say(f"{layout}: " + "; ".join(found.why))
-    written = _write(found, output)
-    facts = {"output": output, "frames": written, "unpaired": len(loose), "why": list(found.why)}
-    if no_check:
-        if as_json_text:
-            as_json(facts)
-        else:
-            say(f"wrote {written} frames to {output}")
-        return 0
-    with progress("checking", written) as advance:
-        report = check(found.annotated(), progress=advance)
-    if as_json_text:
-        as_json({**facts, "check": report.to_dict()})
+        say(f"{where} is {chosen.format}: {'; '.join(chosen.reasons)}")
+    frames = _seen(load(chosen.format).read(chosen.path, options), facts)
+    if target is not None:
+        reread = _into_store(frames, target, store_uri, facts)
     else:
-        print_report(report)
-        for one in loose[:5]:
-            say(f"unpaired: {one.reason}")
-        say(
-            f"wrote {written} frames to {output}; look at one: smalti look {output} --frame {_first_id(found)} -o overlay.png"
-        )
-    return 0 if report.ok else 1
+        reread = _into_file(frames, facts.output)
+    return _finish(facts, options, reread, no_check, as_json_text)
 
 
-def _write(found: Folder, output: str) -> int:
-    written = 0
+def _choose(where: Path, layout: str, *, named: bool) -> Detection:
+    """The layout to read; what no layout explains is a plain folder if the user says where its parts are."""
+    if layout == "folder":
+        return Detection("folder", where, 1.0, ("asked for",))
+    if layout == "auto" and named and where.is_dir():
+        found = detect(where)
+        return found[0] if found else Detection("folder", where, 0.1, ("the parts were named",))
+    return choose(where, None if layout == "auto" else layout)
+
+
+def _place(root: Path, named: str | None) -> Path | None:
+    """A folder or pattern that a user names: under the path, or as it stands."""
+    if named is None:
+        return None
+    return root / named if (root / named).exists() else Path(named)
+
+
+def _say_what_it_is(path: Path, as_json_text: bool) -> int:
+    found = detect(path)
+    if as_json_text:
+        as_json([{"format": d.format, "sureness": d.sureness, "path": str(d.path), "why": d.reasons} for d in found])
+    elif found:
+        table(("format", "sure", "why"), [(d.format, f"{d.sureness:.0%}", "; ".join(d.reasons)) for d in found])
+    else:
+        say(f"{path} looks like none of {', '.join(FORMATS)}")
+    return 0 if found else 1
+
+
+def _seen(frames: Iterator[SingleFrame], facts: _Facts) -> Iterator[SingleFrame]:
+    with progress(f"importing {facts.format}") as advance:
+        for frame in frames:
+            facts.frames += 1
+            facts.masks += len(frame.source_record.masks)
+            facts.annotations += len(frame.record.rois)
+            facts.first_id = facts.first_id or frame.id
+            yield frame
+            advance(facts.frames)
+    if not facts.frames:
+        raise FrameError(f"{facts.format}: no frame was found; {'; '.join(facts.why)}")
+
+
+def _into_file(frames: Iterator[SingleFrame], output: str) -> Callable[[], Iterator[Any]]:
     with open(output, "wb") as file:
-        for line in _lines(found.annotated()):
-            file.write(line)
-            written += 1
-    return written
+        for frame in frames:
+            file.write(wire.dump_line(explained(frame).record))
+
+    def again() -> Iterator[Any]:
+        from smalti.reading import read_frames
+
+        return read_frames(Path(output))
+
+    return again
 
 
-def _lines(frames: Iterator[SingleFrame]) -> Iterator[bytes]:
-    for frame in frames:
-        yield wire.dump_line(frame.record)
+def _into_store(
+    frames: Iterator[SingleFrame], target: str, store_uri: str | None, facts: _Facts
+) -> Callable[[], Iterator[Any]]:
+    """Into a version; legends that all frames share become the version's, others stay with their frames."""
+    from smalti.store import open_store
+
+    found = re.fullmatch(r"(?P<dataset>.+)@(?P<version>[^@]+)", target)
+    if found is None:
+        raise FrameError(f"--to {target!r} is not DATASET@VERSION, e.g. drive@v1")
+    store = open_store(store_uri)
+    dataset = store[found["dataset"]] if found["dataset"] in store else store.create_dataset(found["dataset"])
+    names = {version.name for version in dataset.versions()}
+    version = dataset[found["version"]] if found["version"] in names else dataset.create_version(found["version"])
+
+    def plain() -> Iterator[Any]:
+        for frame in frames:
+            for mask_id, legend in (frame.mask_labels or {}).items():
+                facts.legends.setdefault(mask_id, legend)
+            if any(facts.legends[key] != legend for key, legend in (frame.mask_labels or {}).items()):
+                explained(frame)
+            yield frame.record
+
+    facts.failed = [f"{one.id}: {one.error}" for one in version.add_frames(plain())]
+    if facts.legends:
+        version.set_masks_labels({**version.get_masks_labels(), **without_colors(facts.legends)})
+    return version.frames
 
 
-def _first_id(found: Folder) -> str:
-    return next((frame.id for frame in found.frames), "ID")
+def _finish(
+    facts: _Facts, options: Reading, reread: Callable[[], Iterator[Any]], no_check: bool, as_json_text: bool
+) -> int:
+    said = {
+        "output": facts.output,
+        "format": facts.format,
+        "why": facts.why,
+        "frames": facts.frames,
+        "masks": facts.masks,
+        "annotations": facts.annotations,
+        "skipped": options.skipped,
+        "failed": facts.failed,
+        "unpaired": sum("has no " in sentence for sentence in options.skipped),
+    }
+    report = None
+    if not no_check:
+        with progress("checking", facts.frames) as advance:
+            report = check(reread(), progress=advance)
+    if as_json_text:
+        as_json({**said, "check": report.to_dict()} if report is not None else said)
+    else:
+        if report is not None:
+            print_report(report)
+        for sentence in [*options.skipped[:SHOWN], *facts.failed[:SHOWN]]:
+            say(f"left out: {sentence}")
+        if len(options.skipped) > SHOWN:
+            say(f"left out: … {len(options.skipped) - SHOWN} more (--json lists them)")
+        say(
+            f"wrote {facts.frames} frames with {facts.masks} masks and {facts.annotations} annotations to {facts.output}"
+        )
+        if facts.masks and "@" not in facts.output:
+            say(f"look at one: smalti look {facts.output} --frame {facts.first_id} -o overlay.png")
+    return 1 if facts.failed or (report is not None and not report.ok) else 0

@@ -18,7 +18,7 @@ from smalti.legend import Legend
 
 __all__ = ["Folder", "Unpaired", "find_legend", "read_folder"]
 
-MASK_FOLDERS = (
+MASK_FOLDERS: tuple[str, ...] = (
     "masks",
     "mask",
     "labels",
@@ -54,7 +54,7 @@ IMAGE_FOLDERS = (
     "pictures",
     "inputs",
 )
-LEGEND_FILES = (
+LEGEND_FILES: tuple[str, ...] = (
     "legend.json",
     "label_colors.txt",
     "class_dict.csv",
