@@ -29,7 +29,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 def test_look_draws_the_overlay(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "o.png"
-    code, text, _ = run(capsys, "look", street / "frame.json", "--mask", "seg", "-o", out, "--opacity", "1", "--label", "car")
+    code, text, _ = run(
+        capsys, "look", street / "frame.json", "--mask", "seg", "-o", out, "--opacity", "1", "--label", "car"
+    )
     assert code == 0
     assert "wrote" in text
     drawn = np.array(Image.open(out))
@@ -38,7 +40,9 @@ def test_look_draws_the_overlay(street: Path, tmp_path: Path, capsys: pytest.Cap
     assert not (drawn[~cars] == (0, 0, 142)).all(axis=1).any()
 
 
-def test_look_needs_no_mask_id_where_one_is_used(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_look_needs_no_mask_id_where_one_is_used(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, text, _ = run(capsys, "look", street / "frame.json", "-o", tmp_path / "o.png", "--json")
     assert code == 0
     assert json.loads(text)["labels"]["road"] > 0
@@ -63,7 +67,9 @@ def test_decode_writes_entry_numbers_and_ids(street: Path, tmp_path: Path, capsy
     moment = Street().at(0)
     assert np.array_equal(np.array(Image.open(tmp_path / "l.png")), moment.labels)
     assert json.loads(text)["legend"][0] == {"index": 1, "labels": ["sky"], "value": [70, 130, 180]}
-    assert run(capsys, "decode", street / "frame.json", "--mask", "objects", "--ids", "-o", tmp_path / "ids.npy")[0] == 0
+    assert (
+        run(capsys, "decode", street / "frame.json", "--mask", "objects", "--ids", "-o", tmp_path / "ids.npy")[0] == 0
+    )
     assert np.array_equal(np.load(tmp_path / "ids.npy"), moment.instances)
 
 
@@ -83,7 +89,9 @@ def test_check_says_and_exits(street: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_stats_count_what_the_scene_has(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, text, _ = run(capsys, "stats", street / "frames.jsonl", "--mask", "seg", "--plot", tmp_path / "p.svg", "--json")
+    code, text, _ = run(
+        capsys, "stats", street / "frames.jsonl", "--mask", "seg", "--plot", tmp_path / "p.svg", "--json"
+    )
     assert code == 0
     found = json.loads(text)
     truth = sum(int((Street().at(i * 0.8).labels == 1).sum()) for i in range(8))
@@ -98,7 +106,13 @@ def test_demo_runs_the_whole_pipeline(tmp_path: Path, capsys: pytest.CaptureFixt
     code, text, _ = run(capsys, "demo", tmp_path / "d")
     assert code == 0
     assert "smalti look" in text
-    assert {p.name for p in (tmp_path / "d" / "out").iterdir()} >= {"overlay.png", "objects.png", "clip_overlay.png", "labels.svg", "check.json"}
+    assert {p.name for p in (tmp_path / "d" / "out").iterdir()} >= {
+        "overlay.png",
+        "objects.png",
+        "clip_overlay.png",
+        "labels.svg",
+        "check.json",
+    }
 
 
 def test_doctor_proves_the_kernels_agree(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +136,9 @@ def test_doctor_proves_the_kernels_agree(capsys: pytest.CaptureFixture[str]) -> 
         (["look", "FRAME", "--mask", "seg", "--label", "tram"], "'tram'"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(street: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    street: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
     places = {"FRAME": str(street / "frame.json"), "LINES": str(street / "frames.jsonl")}
     code, _, error = run(capsys, *(places.get(a, a) for a in arguments))
     assert code == 2

@@ -24,8 +24,11 @@ def doctor(as_json_text: bool) -> int:
 
     Exits with 1 when they do not.
     """
-    verdict = kernels.probe()
-    agree = verdict is True or verdict == "" or (isinstance(verdict, str) and "differ" not in verdict)
+    try:
+        verdict, agree = kernels.probe(), True
+    except RuntimeError as error:
+        verdict, agree = str(error), False
+    parts, optional = {name: _version(name) for name in _PARTS}, {name: _version(name) for name in _OPTIONAL}
     facts = {
         "smalti": __version__,
         "python": sys.version.split()[0],
@@ -33,8 +36,8 @@ def doctor(as_json_text: bool) -> int:
         "kernels": "native" if kernels.IS_NATIVE else "reference (NumPy)",
         "probe": verdict,
         "agree": agree,
-        "parts": {name: _version(name) for name in _PARTS},
-        "optional": {name: _version(name) for name in _OPTIONAL},
+        "parts": parts,
+        "optional": optional,
         "store": os.environ.get("SMALTI_STORE"),
         "cache": str(storage.cache_info()),
     }
@@ -46,9 +49,9 @@ def doctor(as_json_text: bool) -> int:
         f"kernels: {facts['kernels']}"
         + ("" if kernels.IS_NATIVE else "; with a C compiler, reinstall to get the compiled ones")
     )
-    say(f"probe: {'both kinds agree' if agree else verdict}")
-    say("installed: " + ", ".join(f"{name} {version or 'MISSING'}" for name, version in facts["parts"].items()))
-    say("optional: " + ", ".join(f"{name} {version or '-'}" for name, version in facts["optional"].items()))
+    say(f"probe: {verdict}")
+    say("installed: " + ", ".join(f"{name} {version or 'MISSING'}" for name, version in parts.items()))
+    say("optional: " + ", ".join(f"{name} {version or '-'}" for name, version in optional.items()))
     say(f"cache: {facts['cache']}")
     return 0 if agree else 1
 

@@ -1,0 +1,163 @@
+"""`smalti frames`: add, list, show, export, delete, facts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from smalti import wire
+from smalti.cli.output import as_json, json_option, progress, say, table
+from smalti.cli.stores import opened, store_option
+from smalti.formats.folder import read_folder
+from smalti.reading import read_frames
+
+__all__ = ["frames"]
+
+_version = click.argument("reference", metavar="DATASET@VERSION")
+
+
+@click.group()
+def frames() -> None:
+    """Frames of a version."""
+
+
+@frames.command()
+@_version
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+@click.option("--upload-to", help="Copy local files to this URI prefix and name them there.")
+@click.option("--facts", is_flag=True, help="Count the pixels of every mask on the way.")
+@store_option
+@json_option
+def add(
+    reference: str,
+    paths: tuple[str, ...],
+    upload_to: str | None,
+    facts: bool,
+    store_uri: str | None,
+    as_json_text: bool,
+) -> int:
+    """Add the frames in PATHS (JSON, JSON-lines, or folders of images and masks); same ids are replaced."""
+    with opened(store_uri) as store, progress("adding") as advance:
+        version = store.version(reference)
+        before = len(version)
+        failed = version.add_frames(_counted(_all(paths), advance), upload_to=upload_to, facts=facts)
+        after = len(version)
+    rows = [{"id": f.id, "error": f.error, "kind": f.kind} for f in failed]
+    if as_json_text:
+        as_json({"version": reference, "before": before, "frames": after, "failed": rows})
+    else:
+        say(f"{reference} has {after} frames ({after - before:+d})")
+        for row in rows[:20]:
+            click.echo(f"not added: {row['id']}: {row['error']}", err=True)
+        if len(rows) > 20:
+            click.echo(f"… {len(rows) - 20} more (--json lists all)", err=True)
+    return 1 if rows else 0
+
+
+@frames.command("list")
+@_version
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0)
+@store_option
+@json_option
+def list_(reference: str, limit: int, offset: int, store_uri: str | None, as_json_text: bool) -> None:
+    """List frames in order of context and time."""
+    with opened(store_uri) as store:
+        version = store.version(reference)
+        total = len(version)
+        rows = [_row(record) for record in islice(version.records(), offset, offset + limit)]
+    if as_json_text:
+        as_json({"total": total, "frames": rows})
+        return
+    table(
+        ("id", "context", "timestamp", "sources", "masks", "labels"),
+        [
+            (r["id"], r["context_id"], r["timestamp"], ", ".join(r["sources"]), r["masks"], ", ".join(r["labels"]))
+            for r in rows
+        ],
+    )
+    say(f"{len(rows)} of {total} frames")
+
+
+def _row(record: Any) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "context_id": record.context_id,
+        "timestamp": record.timestamp,
+        "sources": [source.id for source in record.sources],
+        "masks": sum(len(source.masks) for source in record.sources),
+        "labels": sorted({label for roi in record.rois for label in roi.label}),
+    }
+
+
+@frames.command()
+@_version
+@click.argument("frame_id")
+@store_option
+@json_option
+def show(reference: str, frame_id: str, store_uri: str | None, as_json_text: bool) -> None:
+    """Print a frame as JSON."""
+    with opened(store_uri) as store:
+        as_json(wire.to_dict(store.version(reference).get_record(frame_id)))
+
+
+@frames.command()
+@_version
+@click.argument("output", type=click.Path())
+@store_option
+@json_option
+def export(reference: str, output: str, store_uri: str | None, as_json_text: bool) -> None:
+    """Write all frames to OUTPUT: .jsonl, .parquet or .arrow."""
+    with opened(store_uri) as store:
+        count = store.version(reference).export_file(output)
+    if as_json_text:
+        as_json({"output": output, "frames": count})
+    else:
+        say(f"wrote {count} frames to {output}")
+
+
+@frames.command()
+@_version
+@click.argument("ids", nargs=-1, required=True)
+@store_option
+@json_option
+def delete(reference: str, ids: tuple[str, ...], store_uri: str | None, as_json_text: bool) -> None:
+    """Delete frames by id from a draft."""
+    with opened(store_uri) as store:
+        count = store.version(reference).delete_frames(ids)
+    if as_json_text:
+        as_json({"deleted": count})
+    else:
+        say(f"deleted {count} frames")
+
+
+@frames.command()
+@_version
+@click.option("--again", is_flag=True, help="Also where facts are stored already.")
+@store_option
+@json_option
+def facts(reference: str, again: bool, store_uri: str | None, as_json_text: bool) -> int:
+    """Count the pixels of every mask once and store them: queries and statistics open no mask again."""
+    with opened(store_uri) as store:
+        failed = store.version(reference).compute_facts(again=again)
+    if as_json_text:
+        as_json({"failed": [{"id": f.id, "error": f.error} for f in failed]})
+    else:
+        say(f"facts of {reference} are stored" + (f"; {len(failed)} frames could not be read" if failed else ""))
+        for one in failed[:20]:
+            click.echo(f"not counted: {one.id}: {one.error}", err=True)
+    return 1 if failed else 0
+
+
+def _all(paths: Iterable[str]) -> Iterator[Any]:
+    for path in paths:
+        yield from read_folder(Path(path).resolve()).annotated() if Path(path).is_dir() else read_frames(path)
+
+
+def _counted(listed: Iterable[Any], advance: Callable[[int], None]) -> Iterator[Any]:
+    for number, frame in enumerate(listed, 1):
+        yield frame
+        if number % 100 == 0:
+            advance(number)

@@ -1,0 +1,132 @@
+"""`smalti query` and `smalti split`: which frames of a version, counted, listed or dealt out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smalti import wire
+from smalti.cli.output import as_json, json_option, say, table
+from smalti.cli.stores import opened, store_option
+from smalti.errors import QueryError
+
+if TYPE_CHECKING:
+    from smalti.store import DatasetVersion
+
+__all__ = ["query", "split"]
+
+
+@click.command()
+@click.argument("reference", metavar="DATASET@VERSION")
+@click.argument("text", metavar="QUERY", default="")
+@click.option("--count", "only_count", is_flag=True, help="Print only how many frames match.")
+@click.option("--table", "as_table", is_flag=True, help="Print a table (the default).")
+@click.option("--sql", is_flag=True, help="Show what the store is asked and what is left to be evaluated.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@store_option
+@json_option
+def query(
+    reference: str,
+    text: str,
+    only_count: bool,
+    as_table: bool,
+    sql: bool,
+    limit: int,
+    store_uri: str | None,
+    as_json_text: bool,
+) -> None:
+    """The frames of DATASET@VERSION that match QUERY, e.g. 'label:car AND meta.city:bremen AND mask.car.share:[0.05 TO *]'."""
+    with opened(store_uri) as store:
+        version = store.version(reference)
+        if sql:
+            _say_plan(version, text)
+            return
+        view = version.view(text)
+        total = view.count()
+        if only_count:
+            if as_json_text:
+                as_json({"count": total})
+            else:
+                say(str(total))
+            return
+        rows = []
+        for frame in view:
+            rows.append(frame)
+            if len(rows) == limit:
+                break
+    if as_json_text:
+        as_json({"count": total, "frames": [wire.to_dict(frame.record) for frame in rows]})
+        return
+    table(
+        ("id", "context", "timestamp", "labels"),
+        [(f.id, f.context_id, f.record.timestamp or 0, ", ".join(_labels(f))) for f in rows],
+    )
+    say(f"{len(rows)} of {total} matching frames")
+
+
+def _say_plan(version: "DatasetVersion", text: str) -> None:
+    from smalti.query.parse import parse
+    from smalti.store.pushdown import plan
+
+    found = plan(parse(text), version.table.columns())
+    say(f"rows that may match:    {found.may}")
+    say(f"rows that must match:   {found.must}")
+    say("the filters answer alone" if found.exact else "rows between the two are evaluated one by one")
+
+
+def _labels(frame: Any) -> list[str]:
+    return sorted({label for roi in frame.record.rois for label in roi.label})[:8]
+
+
+@click.command()
+@click.argument("reference", metavar="DATASET@VERSION")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    default=("train=0.8", "val=0.2"),
+    show_default=True,
+    help="NAME=SHARE; give it once per part.",
+)
+@click.option(
+    "--by",
+    default="context_id",
+    show_default=True,
+    help="What must not be torn apart: context_id, id, or a metadata path.",
+)
+@click.option("--query", "text", default="", help="Only frames that match.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-o", "--output", type=click.Path(file_okay=False), help="Write one JSON-lines file per part here.")
+@store_option
+@json_option
+def split(
+    reference: str,
+    parts: tuple[str, ...],
+    by: str,
+    text: str,
+    seed: int,
+    output: str | None,
+    store_uri: str | None,
+    as_json_text: bool,
+) -> None:
+    """Deal the frames of DATASET@VERSION into parts that stay the same when frames are added."""
+    shares = dict(_share(part) for part in parts)
+    with opened(store_uri) as store:
+        found = store.version(reference).view(text).split(shares, by, seed=seed)
+        counts = {name: view.count() for name, view in found.items()}
+        for name, view in found.items() if output else ():
+            Path(str(output)).mkdir(parents=True, exist_ok=True)
+            with (Path(str(output)) / f"{name}.jsonl").open("wb") as file:
+                file.writelines(wire.dump_line(frame.record) for frame in view)
+    if as_json_text:
+        as_json(counts)
+    else:
+        table(("part", "frames"), counts.items())
+
+
+def _share(part: str) -> tuple[str, float]:
+    name, equals, share = part.partition("=")
+    try:
+        return name, float(share) if equals else float("nan")
+    except ValueError:
+        raise QueryError(f"--part {part!r}: {share!r} is not a number; write NAME=SHARE, e.g. train=0.8") from None
