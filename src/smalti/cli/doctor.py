@@ -52,7 +52,8 @@ def doctor(as_json_text: bool) -> int:
     say(f"probe: {verdict}")
     say("installed: " + ", ".join(f"{name} {version or 'MISSING'}" for name, version in parts.items()))
     say("optional: " + ", ".join(f"{name} {version or '-'}" for name, version in optional.items()))
-    say(f"cache: {facts['cache']}")
+    info = storage.cache_info()
+    say("cache: off" if info is None else f"cache: {info.files} files, {info.bytes / 1e6:.1f} MB in {info.folder}")
     return 0 if agree else 1
 
 
