@@ -1,6 +1,6 @@
 """Rows that others made: brought to our columns, looked over as a whole, and one by one only where something is odd."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -13,12 +13,13 @@ from smalti import wire
 from smalti.errors import FrameError
 from smalti.records import Frame
 from smalti.store.derive import derive
-from smalti.store.ingest import Failed, record_of, rows_of
-from smalti.store.schema import TRUTH, from_rows
+from smalti.store.ingest import Failed, calm, filled, record_of, rows_of
+from smalti.store.schema import TRUTH, from_rows, to_rows
 
-__all__ = ["adopt", "made_rows"]
+__all__ = ["adopt", "made_rows", "rows_of_lines"]
 
 Ints = NDArray[np.int64]
+_decode_frames = msgspec.json.Decoder(Frame).decode_lines
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -60,6 +61,27 @@ def made_rows(truth: pa.RecordBatch) -> tuple[pa.RecordBatch | None, list[Failed
     except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     return _one_by_one(truth)
+
+
+def rows_of_lines(lines: Sequence[bytes], where: str, first: int) -> tuple[pa.RecordBatch | None, list[Failed]]:
+    """Whole rows for JSON-lines, and the lines that are not valid frames; `first` is the number of the first line."""
+    try:
+        with calm():
+            truth = to_rows([filled(frame) for frame in _decode_frames(b"".join(lines))])
+        if _is_sound(truth):
+            return derive(truth), []
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, FrameError, IndexError):
+        pass
+    frames: list[Frame] = []
+    failed: list[Failed] = []
+    for number, line in enumerate(lines, first):
+        if line.strip():
+            try:
+                frames.append(record_of(wire.load(line, where=f"{where}:{number}")))
+            except FrameError as error:
+                failed.append(Failed(None, str(error), "validation"))
+    rows, refused = rows_of(frames)
+    return rows, failed + refused
 
 
 def _one_by_one(truth: pa.RecordBatch) -> tuple[pa.RecordBatch | None, list[Failed]]:

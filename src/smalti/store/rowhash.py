@@ -6,6 +6,7 @@ It is no defence against somebody who constructs collisions. Strings and lists a
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,7 +66,7 @@ def _hash(array: pa.Array) -> Words:
         _, offsets, data = array.buffers()
         where = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
         text = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-        result = _sequences(where, lambda a, b: text[a:b].astype(np.uint64) + np.uint64(1))
+        result = _sequences(where, lambda a, b: text[a:b])
     else:
         plain = pc.fill_null(array, 0).cast(pa.float64() if pa.types.is_floating(kind) else pa.int64(), safe=False)
         result = _mix(plain.to_numpy().view(np.uint64) + np.uint64(1))
@@ -90,7 +91,7 @@ _forward = _powers(_BASE, 1)
 _backward = _powers(_INVERSE, 1)
 
 
-def _sequences(offsets: NDArray[np.int32], values: Callable[[int, int], Words]) -> Words:
+def _sequences(offsets: NDArray[np.int32], values: Callable[[int, int], NDArray[np.unsignedinteger[Any]]]) -> Words:
     """The polynomial of each sequence between neighbouring offsets; `values(a, b)` gives the elements a..b."""
     result = np.zeros(len(offsets) - 1, np.uint64)
     row = 0
@@ -101,7 +102,7 @@ def _sequences(offsets: NDArray[np.int32], values: Callable[[int, int], Words]) 
         first, last = int(where[0]), int(where[-1])
         forward, backward = _tables(last - first + 1)
         sums = np.zeros(last - first + 1, np.uint64)
-        np.cumsum(values(first, last) * forward[: last - first], out=sums[1:])
+        np.cumsum(np.multiply(values(first, last), forward[: last - first], dtype=np.uint64), out=sums[1:])
         where -= first
         result[row:stop] = (sums[where[1:]] - sums[where[:-1]]) * backward[where[:-1]] + np.diff(where).astype(
             np.uint64

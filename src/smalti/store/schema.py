@@ -13,6 +13,7 @@ content hash). Nested columns follow the records field by field; three things di
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain, pairwise
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -226,7 +227,7 @@ def _struct(kind: pa.StructType, columns: Sequence[pa.Array], present: Sequence[
 
 
 def _column(items: Sequence[Any], name: str, kind: pa.DataType) -> pa.Array:
-    return _array([getattr(item, name) for item in items], kind)
+    return _array(list(map(attrgetter(name), items)), kind)
 
 
 def _batch(frames: Sequence[Frame], exact: Sequence[str | None]) -> pa.RecordBatch:
@@ -239,14 +240,14 @@ def _batch(frames: Sequence[Frame], exact: Sequence[str | None]) -> pa.RecordBat
         pa.array([_text(f.meta) or "{}" for f in frames], _TEXT),  # null would drop out of a negated filter
         pa.array([_text(f.meta_blob) for f in frames], _TEXT),
         pa.array([f.blob for f in frames], _TEXT),
-        pa.array([_extras(f) for f in frames], _TEXT),
+        pa.array([_extras(f) for f in frames] if _have_extras(frames) else [None] * len(frames), _TEXT),
         pa.array(exact, _TEXT),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=TRUTH)
 
 
 def _nested(frames: Sequence[Frame], name: str, build: Callable[[list[Any]], pa.StructArray]) -> pa.ListArray:
-    lists = [getattr(f, name) for f in frames]
+    lists = list(map(attrgetter(name), frames))
     return pa.ListArray.from_arrays(_offsets(lists), build(list(chain.from_iterable(lists))))
 
 
@@ -289,6 +290,15 @@ def _rois(rois: Sequence[Roi]) -> pa.StructArray:
             pa.array([_text(r.meta) for r in rois], _TEXT),
         ],
     )
+
+
+def _have_extras(frames: Sequence[Frame]) -> bool:
+    """Whether any part of any frame has unknown keys; nearly always none has, and this is the quick way to know."""
+    sources = list(chain.from_iterable(map(attrgetter("sources"), frames)))
+    rois = list(chain.from_iterable(map(attrgetter("rois"), frames)))
+    masks = chain.from_iterable(map(attrgetter("masks"), sources))
+    rare = filter(None, chain(map(attrgetter("preview"), sources), map(attrgetter("mask"), rois)))
+    return any(map(attrgetter("extra"), chain(frames, sources, rois, masks, rare)))
 
 
 def _extras(frame: Frame) -> str | None:

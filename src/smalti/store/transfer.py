@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 
 from smalti import wire
 from smalti.errors import FrameError
-from smalti.store.adopt import adopt, made_rows
+from smalti.store.adopt import adopt, made_rows, rows_of_lines
 from smalti.store.ingest import Failed
 from smalti.store.loading import load_rows
 from smalti.store.schema import TRUTH
@@ -35,7 +36,11 @@ FORMATS: dict[str, Format] = {
     ".feather": "arrow",
     ".parquet": "parquet",
 }
+Made = tuple[pa.RecordBatch | None, list[Failed]]
+Job = Callable[[], Made]
 _ROWS = 16384
+_LINES_BYTES = 8 << 20
+_AHEAD = 3
 
 
 def format_of(path: Path) -> Format:
@@ -100,13 +105,25 @@ def import_frames(version: "DatasetVersion", path: str | Path, *, format: Format
     kind = format or format_of(source)
     if kind == "jsonl":
         with source.open("rb") as file:
-            return version.add_frames(line for line in file if line.strip())
+            return _add_lines(version, file, str(path))
     try:
         return add_arrow(version, _batches(source, kind), where=str(path))
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise FrameError(f"{path} is not readable as {kind}: {error}") from None
+
+
+def _add_lines(version: "DatasetVersion", file: BinaryIO, where: str) -> list[Failed]:
+    def jobs() -> Iterator[Job]:
+        number = 1
+        while lines := file.readlines(_LINES_BYTES):
+            yield partial(rows_of_lines, lines, where, number)
+            number += len(lines)
+
+    failed: list[Failed] = []
+    load_rows(version, _done(jobs(), failed))
+    return failed
 
 
 def _batches(source: Path, kind: Format) -> Iterator[pa.RecordBatch]:
@@ -134,27 +151,23 @@ def add_arrow(
     """
     failed: list[Failed] = []
     chunks = (batch.slice(at, _ROWS) for batch in batches for at in range(0, len(batch), _ROWS))
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="smalti-derive") as pool:
-        load_rows(version, _in_order(pool, (adopt(chunk, where) for chunk in chunks), failed))
+    load_rows(version, _done((partial(made_rows, adopt(chunk, where)) for chunk in chunks), failed))
     return failed
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, chunks: Iterable[pa.RecordBatch], failed: list[Failed]
-) -> Iterator[pa.RecordBatch]:
-    """Whole rows for the truth columns, in order; a few chunks at a time, as NumPy and Arrow let other threads run."""
-    waiting: deque[Future[tuple[pa.RecordBatch | None, list[Failed]]]] = deque()
-    for chunk in chunks:
-        waiting.append(pool.submit(made_rows, chunk))
-        while len(waiting) > 3 or (waiting and waiting[0].done()):
+def _done(jobs: Iterable[Job], failed: list[Failed]) -> Iterator[pa.RecordBatch]:
+    """What the jobs return, in order; a few run at a time, as msgspec, NumPy and Arrow let other threads run."""
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="smalti-rows") as pool:
+        for job in jobs:
+            waiting.append(pool.submit(job))
+            if len(waiting) > _AHEAD:
+                yield from _result(waiting.popleft(), failed)
+        while waiting:
             yield from _result(waiting.popleft(), failed)
-    while waiting:
-        yield from _result(waiting.popleft(), failed)
 
 
-def _result(
-    job: "Future[tuple[pa.RecordBatch | None, list[Failed]]]", failed: list[Failed]
-) -> Iterator[pa.RecordBatch]:
+def _result(job: "Future[Made]", failed: list[Failed]) -> Iterator[pa.RecordBatch]:
     rows, refused = job.result()
     failed += refused
     if rows is not None:
