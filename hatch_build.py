@@ -89,10 +89,14 @@ def build_kernels(root: Path) -> Path | None:
         return None
     try:
         compile_kernels(root, target)
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"smalti: kernels not compiled ({error}); the package runs on NumPy", file=sys.stderr)
-        return None
-    return target
+    except subprocess.CalledProcessError as error:
+        fault = f"{error.cmd[0]} ended with status {error.returncode}, see above"
+    except OSError as error:
+        fault = str(error)
+    else:
+        return target
+    print(f"smalti: kernels not compiled ({fault}); the package runs on NumPy", file=sys.stderr)
+    return None
 
 
 def build_web(root: Path) -> None:
