@@ -47,21 +47,22 @@ class Chosen:
 
     def column(self, field: str) -> list[Any]:
         """One value per frame: see `Table.column`."""
-        return self._gather(lambda table, rows: table.column(rows, field))
+        return self._gather(np.arange(len(self)), lambda table, rows: table.column(rows, field))
 
     def facts(self) -> list[Any]:
         """What is stored about the masks of each frame."""
-        return self._gather(lambda table, rows: table.facts(rows))
+        return self._gather(np.arange(len(self)), lambda table, rows: table.facts(rows))
 
     def take(self, places: Ints) -> list[Any]:
         """The records at these places, in the order asked."""
-        return self.keep(places)._gather(lambda table, rows: table.take(rows))
+        return self._gather(places, lambda table, rows: table.take(rows))
 
-    def _gather(self, read: Any) -> list[Any]:
-        found: list[Any] = [None] * len(self)
+    def _gather(self, places: Ints, read: Any) -> list[Any]:
+        part, row = self.part[places], self.row[places]
+        found: list[Any] = [None] * len(places)
         for number, table in enumerate(self.tables):
-            places = np.flatnonzero(self.part == number)
-            for place, value in zip(places.tolist(), read(table, self.row[places]) if len(places) else (), strict=True):
+            mine = np.flatnonzero(part == number)
+            for place, value in zip(mine.tolist(), read(table, row[mine]) if len(mine) else (), strict=True):
                 found[place] = value
         return found
 
@@ -106,9 +107,10 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
             for rule, tree in zip(filters, trees, strict=True)
         ]
         every = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
-        first = np.full(len(every), len(filters), np.int64)
+        first = np.zeros(len(every), np.int64)
         for position in range(len(filters) - 1, -1, -1):
-            places = np.searchsorted(every, found[position])
+            is_all = len(found[position]) == len(every)
+            places = np.arange(len(every)) if is_all else np.searchsorted(every, found[position])
             first[places] = position
             members[position].append(places + at)
         parts.append(np.full(len(every), number, np.int64))
@@ -198,8 +200,9 @@ class Run:
 
     def _all_once(self) -> tuple[Ints, Ints]:
         rule = self.chosen.rule
-        own = [np.flatnonzero(rule == f) for f in range(len(self._weights))]
-        weights = [w for w, mine in zip(self._weights, own, strict=True) if len(mine)]
+        is_mixed = len(set(self._weights)) > 1
+        own = [np.flatnonzero(rule == f) for f in range(len(self._weights))] if is_mixed else []
+        weights = [w for w, mine in zip(self._weights, own, strict=True) if len(mine)] if is_mixed else []
         if self._iteration.order == "sequential" or len(set(weights)) < 2 or min(weights) <= 0:
             places = self._arranged(np.arange(len(self.chosen)), "pass", self.epoch)
             return places, rule[places]

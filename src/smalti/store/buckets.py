@@ -1,7 +1,8 @@
-"""Index tokens for pixel shares: one token says within 10 % how much of a mask a label covers.
+"""Index tokens for pixel shares: one token says between which two marks the share of a label lies, or on which.
 
-A share rule is the set of tokens that lie within its bounds, and the tokens at the edges are finished exactly: that
-reads about one row in a hundred.
+The marks are the numbers that people write: every whole per cent, and from there down 1, 1.25, 1.5, 2, 2.5, 3, … of each
+power of ten. A share rule is the set of tokens within its bounds. With bounds on marks the index alone answers it; with
+others the rows between two marks are finished exactly.
 """
 
 import bisect
@@ -9,31 +10,38 @@ from collections.abc import Sequence
 
 from smalti.facts import MaskFacts
 
-__all__ = ["ONE_MASK", "bucket_tokens", "buckets"]
+__all__ = ["MANY_MASKS", "ONE_MASK", "bucket_tokens", "buckets"]
 
-_PER_OCTAVE = 8
-_LOWEST = 20
-"""Shares below 2**-20 share the lowest bucket."""
-_EDGES = [2.0 ** (-_LOWEST + i / _PER_OCTAVE) for i in range(_LOWEST * _PER_OCTAVE + 1)]
-"""Bucket k holds the shares from `_EDGES[k - 1]` up to, but not including, `_EDGES[k]`; the last holds 1.0 alone."""
+_STEPS = ("1", "1.25", "1.5", "2", "2.5", "3", "4", "5", "6", "7", "7.5", "8", "9")
+_MARKS = [float(f"{step}e-{power}") for power in range(7, 2, -1) for step in _STEPS]
+_MARKS += [float(f"{percent}e-2") for percent in range(1, 101)]
+_LAST = 2 * len(_MARKS)
 
 ONE_MASK = "#1"
 """The token of a frame with exactly one mask: what is summed over its masks is true of that mask."""
+MANY_MASKS = "#2"
+"""The token of a frame with several masks that are counted."""
+
+
+def _number(share: float) -> int:
+    """2 x i + 1 on the i-th mark, 2 x i between the mark before it and it."""
+    return bisect.bisect_left(_MARKS, share) + bisect.bisect_right(_MARKS, share)
 
 
 def bucket_tokens(facts: Sequence[MaskFacts]) -> list[str]:
-    """The tokens of a frame: `label@k` for its largest share of any mask, and `#1` if there is one mask only."""
+    """The tokens of a frame: `label@k` for its largest share of any mask, and how many masks there are."""
     largest: dict[str, float] = {}
     for mask in facts:
         for label, pixels in mask.pixels.items():
             if pixels > 0:
                 largest[label] = max(largest.get(label, 0.0), mask.share(label))
-    found = [f"{label}@{bisect.bisect_right(_EDGES, share)}" for label, share in sorted(largest.items())]
-    return [ONE_MASK, *found] if len(facts) == 1 else found
+    found = [f"{label}@{_number(share)}" for label, share in sorted(largest.items())]
+    return [ONE_MASK if len(facts) == 1 else MANY_MASKS, *found] if facts else found
 
 
 def buckets(label: str, low: float, *, low_open: bool, sure: bool) -> list[str]:
-    """The buckets of shares from `low` (above 0) up to 1: those that touch it, or (`sure`) those wholly within."""
-    at = bisect.bisect_right(_EDGES, low)
-    is_edge = at > 0 and _EDGES[at - 1] == low and not low_open
-    return [f"{label}@{k}" for k in range(at + (sure and not is_edge), len(_EDGES) + 1)]
+    """The buckets of shares from `low` (above 0) up: those that touch it, or (`sure`) those wholly within."""
+    at = _number(low)
+    # On a mark, the bucket is that one share; between marks it reaches below `low` as well as above.
+    skipped = low_open if at % 2 else sure
+    return [f"{label}@{k}" for k in range(at + skipped, _LAST + 1)]

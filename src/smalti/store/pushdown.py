@@ -16,7 +16,7 @@ import msgspec
 from smalti.query.match import LabelsAs, term_fits
 from smalti.query.nodes import All, And, Exists, Leaf, Node, Not, Or, Range, Some, Term
 from smalti.query.values import ANY_CHAR, ANY_TEXT, analyse, as_number, fold, in_range, instant_span, spellings
-from smalti.store.buckets import ONE_MASK, buckets
+from smalti.store.buckets import MANY_MASKS, ONE_MASK, buckets
 from smalti.store.derive import LONGEST_META_TOKEN, meta_token
 
 __all__ = ["Columns", "Plan", "labels_in", "plan"]
@@ -175,17 +175,13 @@ def _masks(tree: Some) -> Plan:
     """Columns sum over the masks of a frame, so they are the truth about frames with one mask (`ONE_MASK`)."""
     if (tree.low, tree.high) != (1, None):
         return Plan(TRUE, FALSE)
-    one = has_any("px_bucket", [ONE_MASK])
-    inner = _on_mask(tree.item)
-    any_mask = _touching(tree.item)
-    may = conjunction(
-        ["px_known", disjunction([conjunction([one, inner.may]), conjunction([negation(one), any_mask])])]
-    )
-    must = conjunction(["px_known", one, inner.must])
     lower = _lower_bound(tree.item)
     if lower is not None:  # the buckets speak of the largest share of any mask, whatever their number
         return Plan(_above(lower, sure=False), _above(lower, sure=True))
-    return Plan(may, must)
+    one, several = has_any("px_bucket", [ONE_MASK]), has_any("px_bucket", [MANY_MASKS])
+    inner = _on_mask(tree.item)
+    may = disjunction([conjunction([one, inner.may]), conjunction([several, _touching(tree.item)])])
+    return Plan(may, conjunction([one, inner.must]))
 
 
 def _lower_bound(item: Node) -> Range | None:

@@ -5,17 +5,19 @@ running sum per frame. Everything else goes through `smalti.query.match`, which 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from smalti.facts import MaskFacts
 from smalti.query.match import LabelsAs, Subject, matches, term_fits
 from smalti.query.nodes import All, And, Leaf, Node, Not, Or, Range, Some, Term
-from smalti.query.values import as_number, in_range
+from smalti.query.values import as_number, at_path, in_range
 from smalti.records import Frame
 from smalti.store.pushdown import labels_in
 from smalti.store.schema import TRUTH, from_rows
@@ -24,6 +26,7 @@ __all__ = ["columns_of", "evaluate", "facts_in"]
 
 Bools = NDArray[np.bool_]
 _FACTS = "px_masks"
+_SUMS = ("px_label", "px_count")
 _decode_facts = msgspec.json.Decoder(list[MaskFacts]).decode
 _decode_meta = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -53,13 +56,19 @@ def _columns(part: Some | Leaf, labels: LabelsAs) -> Sequence[str]:
         own = part.field if part.field in ("id", "context_id", "timestamp") else "sources"
         return ["meta"] if part.field.startswith("meta.") else [own]
     if part.scope == "mask":
-        return [_FACTS]
+        return [*_SUMS, _FACTS] if _is_summed(part) else [_FACTS]
     if part.scope == "source":
         return ["sources"]
     fields = {leaf.field for leaf in _leaves(part.item)}
     if not fields <= {"label", "confidence"} or ("label" in fields and labels == "written"):
         return ["sources"]
     return ["roi_ls", *(["roi_conf"] if "confidence" in fields else [])]
+
+
+def _is_summed(part: Some) -> bool:
+    """Whether sums over the masks of a frame answer for a frame with one mask: pixels and names of labels do."""
+    is_any = (part.low, part.high) == (1, None)
+    return is_any and all(leaf.of is not None and leaf.field == "pixels" for leaf in _leaves(part.item))
 
 
 def _leaves(tree: Node) -> Iterator[Leaf]:
@@ -90,6 +99,7 @@ class _Batch:
         self.batch = batch
         self._frames: list[Frame] | None = None
         self._facts: list[Mapping[str, MaskFacts] | None] | None = None
+        self._decoded: list[dict[str, Any]] | None = None
 
     def holds(self, tree: Node) -> Bools:
         match tree:
@@ -109,8 +119,12 @@ class _Batch:
                 return ~self.holds(item)
             case Some(scope="roi"):
                 return self._rois(tree)
+            case Some(scope="mask") if _is_summed(tree):
+                return self._sums(tree)
             case Some():
                 return self._each(tree, [None] * len(self.batch), self._masks())
+            case Term() | Range() if tree.field.startswith("meta."):
+                return self._meta(tree)
             case _:
                 return self._each(tree, self._plain(), [None] * len(self.batch))
 
@@ -118,6 +132,26 @@ class _Batch:
         empty = Frame(sources=[])
         found = (Subject(f or empty, each).holds(tree) for f, each in zip(frames, facts, strict=True))
         return np.fromiter(found, np.bool_, len(self.batch))
+
+    def _meta(self, leaf: Term | Range) -> Bools:
+        """A condition on a path of the metadata; each distinct value is looked at once."""
+        path = leaf.field.removeprefix("meta.")
+        known: dict[tuple[type, Any], bool] = {}
+        found = np.zeros(len(self.batch), np.bool_)
+        for row, meta in enumerate(self._metas()):
+            for value in at_path(meta, path):
+                fits = known.get((type(value), value))
+                if fits is None:
+                    fits = known[type(value), value] = _fits(leaf, value)
+                if fits:
+                    found[row] = True
+                    break
+        return found
+
+    def _metas(self) -> list[dict[str, Any]]:
+        if self._decoded is None:
+            self._decoded = [_decode_meta(text) if text else {} for text in self.batch.column("meta").to_pylist()]
+        return self._decoded
 
     def _masks(self) -> Sequence[Any]:
         if self._facts is None:
@@ -127,10 +161,22 @@ class _Batch:
     def _plain(self) -> list[Frame]:
         """Frames with the fields that conditions on frames look at, as far as they were read."""
         if self._frames is None:
-            names = [n for n in ("id", "context_id", "timestamp", "meta") if n in self.batch.schema.names]
-            rows = zip(*(self.batch.column(name).to_pylist() for name in names), strict=True)
-            self._frames = [_frame(dict(zip(names, row, strict=True))) for row in rows]
+            names = [n for n in ("id", "context_id", "timestamp") if n in self.batch.schema.names]
+            columns: dict[str, list[Any]] = {name: self.batch.column(name).to_pylist() for name in names}
+            if "meta" in self.batch.schema.names:
+                columns["meta"] = self._metas()
+            rows = zip(*columns.values(), strict=True)
+            self._frames = [Frame(sources=[], **dict(zip(columns, row, strict=True))) for row in rows]
         return self._frames
+
+    def _sums(self, tree: Some) -> Bools:
+        """Sums over masks where there is one mask; the facts themselves where there are several."""
+        texts = self.batch.column(_FACTS)
+        masks = pc.fill_null(pc.count_substring(texts, '"source":'), 0).to_numpy()  # once in the JSON of each mask
+        found = _on_sums(tree.item, self.batch) & (masks == 1)
+        for row in np.flatnonzero(masks > 1).tolist():
+            found[row] = Subject(Frame(sources=[]), facts_in(texts.slice(row, 1))[0]).holds(tree)
+        return found
 
     def _rois(self, tree: Some) -> Bools:
         column = self.batch.column("roi_ls")
@@ -149,11 +195,6 @@ class _Batch:
         counts = sums[offsets[1:] - offsets[0]] - sums[offsets[:-1] - offsets[0]]
         enough: Bools = counts >= tree.low
         return enough if tree.high is None else enough & (counts <= tree.high)
-
-
-def _frame(fields: dict[str, Any]) -> Frame:
-    meta = fields.pop("meta", None)
-    return Frame(sources=[], meta=_decode_meta(meta) if meta else {}, **fields)
 
 
 def _on_rois(
@@ -185,6 +226,37 @@ def _on_rois(
             table = np.array([bool(labels) for labels in sets], np.bool_)
     found: Bools = table[codes] if len(sets) else np.zeros(len(codes), np.bool_)
     return found
+
+
+def _on_sums(tree: Node, batch: pa.RecordBatch) -> Bools:
+    """(n,) bool: a condition on pixels of labels, by the pixels that a label has in all masks of a frame."""
+    match tree:
+        case And(items) | Or(items):
+            parts = [_on_sums(item, batch) for item in items]
+            combine = np.logical_and if isinstance(tree, And) else np.logical_or
+            start = np.full(len(batch), isinstance(tree, And), np.bool_)
+            joined: Bools = reduce(combine, parts, start)
+            return joined
+        case Not(item):
+            return ~_on_sums(item, batch)
+        case Term() | Range():
+            return _on_numbers(tree, _pixels(tree.of or "", batch))
+        case _:
+            return np.ones(len(batch), np.bool_)
+
+
+def _pixels(label: str, batch: pa.RecordBatch) -> NDArray[np.float64]:
+    column = batch.column("px_label")
+    starts = column.offsets.to_numpy()
+    inside = slice(int(starts[0]), int(starts[-1]))
+    hits = pc.equal(column.values.slice(inside.start, inside.stop - inside.start), label).to_numpy(zero_copy_only=False)
+    owner = np.repeat(np.arange(len(batch)), np.diff(starts))
+    counts = batch.column("px_count")
+    first = int(counts.offsets[0].as_py())
+    values = counts.values.slice(first, len(owner)).to_numpy()
+    pixels = np.zeros(len(batch))
+    pixels[owner[hits]] = values[hits]
+    return pixels
 
 
 def _on_numbers(leaf: Term | Range, values: NDArray[np.float64]) -> Bools:
