@@ -154,13 +154,13 @@ def colors_as_planes(raster: Raster, colors: Bytes) -> Bytes:
 def planes_of(raster: Raster) -> Planes:
     """Luma (H, W) and chroma (H, W) or ((H + 1) // 2, (W + 1) // 2), uint8, of any picture.
 
-    RGB becomes full-range BT.601, which JPEG uses. Chroma that was brought to full size by somebody before is halved
-    again: its samples say no more than that, and the repair has to know which pixels shared one.
+    RGB becomes full-range BT.601, which JPEG uses. Chroma that was brought to full size by somebody before is brought
+    back: its samples say no more than that, and the repair has to know which pixels shared one.
     """
     if raster.mode == "ycc" and raster.planes is not None:
         luma, cb, cr = raster.planes
         if cb.shape == luma.shape:
-            return (luma, _halve(cb), _halve(cr)) if _is_soft(cb, cr) else (luma, cb, cr)
+            return luma, *_at_cells(cb, cr)
         halves = ((luma.shape[0] + 1) // 2, (luma.shape[1] + 1) // 2)
         return luma, _fit(cb, luma.shape, halves), _fit(cr, luma.shape, halves)
     if raster.mode == "grey":
@@ -169,7 +169,7 @@ def planes_of(raster: Raster) -> Planes:
     rgb = to_rgb(raster)
     planes = np.moveaxis(_to_planes(rgb.reshape(-1, 3), "bt601", True).reshape(rgb.shape), 2, 0)
     luma, cb, cr = (np.ascontiguousarray(plane) for plane in planes)
-    return (luma, _halve(cb), _halve(cr)) if _is_soft(cb, cr) else (luma, cb, cr)
+    return luma, *_at_cells(cb, cr)
 
 
 def _to_planes(colors: Bytes, matrix: str, full_range: bool) -> Bytes:
@@ -191,21 +191,32 @@ def _to_planes(colors: Bytes, matrix: str, full_range: bool) -> Bytes:
     return planes
 
 
-def _is_soft(cb: Bytes, cr: Bytes) -> bool:
-    """Whether full-size chroma holds no more than half the samples: a step takes several, or samples come in pairs."""
+def _at_cells(cb: Bytes, cr: Bytes) -> tuple[Bytes, Bytes]:
+    """Full-size chroma brought back to the samples that a codec kept: all of them, or one for two by two pixels."""
+    kept = _kept_samples(cb, cr)
+    if kept == "all":
+        return cb, cr
+    back = _halve if kept == "pairs" else _unfilter
+    return back(cb), back(cr)
+
+
+def _kept_samples(cb: Bytes, cr: Bytes) -> Literal["all", "pairs", "soft"]:
+    """What full-size chroma holds: every sample its own, each two by two the same, or steps that take several samples."""
+    kinds = set()
     for axis in (0, 1):
         first = second = inside = 0
         for plane in (cb, cr):
             lines = (plane if axis else plane.T)[::3].astype(np.int16)
             if lines.shape[1] < 4:
-                return False
+                return "all"
             steps = np.diff(lines, axis=1)
             first += int(np.abs(steps).sum(dtype=np.int64))
             second += int(np.abs(np.diff(steps, axis=1)).sum(dtype=np.int64))
             inside += int(np.abs(steps[:, ::2]).sum(dtype=np.int64))
         if not first or (second > SOFT * first and inside * 5 > first):
-            return False
-    return True
+            return "all"
+        kinds.add("pairs" if inside * 5 <= first else "soft")
+    return "soft" if "soft" in kinds else "pairs"
 
 
 def _halve(plane: Bytes) -> Bytes:
@@ -216,11 +227,25 @@ def _halve(plane: Bytes) -> Bytes:
     return halved
 
 
+def _unfilter(plane: Bytes) -> Bytes:
+    """(H, W) → ((H + 1) // 2, (W + 1) // 2), undoing the triangle filter by which JPEG and WebP fill chroma in.
+
+    It made the samples (3 own + other) / 4 from a kept sample and its neighbour, so own = (3 near - far) / 2 from both
+    sides: thin lines get their whole colour back, where a mean would leave three quarters.
+    """
+    height, width = plane.shape
+    wide = np.pad(plane, ((1, 1 + height % 2), (1, 1 + width % 2)), mode="edge").astype(np.int32)
+    for _ in range(2):
+        wide = (3 * (wide[1:-1:2] + wide[2:-1:2]) - wide[:-2:2] - wide[3::2]).T
+    unfiltered: Bytes = np.clip((wide + 8) >> 4, 0, 255).astype(np.uint8)
+    return unfiltered
+
+
 def _fit(plane: Bytes, full: Sequence[int], halves: tuple[int, int]) -> Bytes:
     """Chroma of any other sampling (4:2:2, 4:4:0, 4:1:1, 4:1:0) brought to half the size both ways."""
     if plane.shape == halves:
         return plane
-    down, across = -(-full[0] // plane.shape[0]), -(-full[1] // plane.shape[1])
+    down, across = (-(-size // max(kept, 1)) for size, kept in zip(full, plane.shape, strict=True))
     whole = plane.repeat(down, axis=0).repeat(across, axis=1)[: full[0], : full[1]]
     return _halve(whole)
 
