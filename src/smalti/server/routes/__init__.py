@@ -1,0 +1,1 @@
+"""Handlers, one file per noun. They check the request, call what a script would call, and answer with records."""

@@ -1,0 +1,213 @@
+"""Masks: index maps as raw numbers, what the numbers mean, and opacity."""
+
+from typing import Annotated, Any
+
+import numpy as np
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from numpy.typing import NDArray
+
+from smalti import kernels
+from smalti.binding import MaskPlan
+from smalti.ids import encoding_kind
+from smalti.pixels import is_clip
+from smalti.server.asking import AnyRequest, as_json
+from smalti.server.auth import needs
+from smalti.server.media import Media, conditional, digest
+from smalti.server.payloads import LegendOut, LegendRow, MaskOut, Unmapped
+from smalti.server.pictures import Mapped
+from smalti.server.routes.media import at_of
+from smalti.server.service import Found, Service, plain
+
+__all__ = ["ROUTES"]
+
+Hub = NamedDependency[Service]
+_BASE = "/versions/{version:str}/frames/{frame:str}/sources/{source:str}/masks"
+_ONE = _BASE + "/{mask:str}"
+At = Annotated[float | None, QueryParameter(ge=-1e12, le=1e12)]
+Max = Annotated[int | None, QueryParameter(ge=1, le=65536)]
+_MAX_ENTRIES = 20_000
+_STRANGERS = 50
+
+
+@get(_BASE, sync_to_thread=True, guards=[needs("viewer")], tags=["masks"])
+def list_masks(hub: Hub, version: FromPath[str], frame: FromPath[str], source: FromPath[str]) -> list[MaskOut]:
+    """The masks of a source, none of them opened."""
+    found = hub.frame(hub.version(version), frame)
+    chosen = found.source(plain(source))
+    return [_mask_out(plan) for plan in found.resolution().masks if plan.source.id == chosen.id]
+
+
+def _mask_out(plan: MaskPlan) -> MaskOut:
+    mask = plan.mask
+    is_ids = plan.scheme is not None or plan.legend is None or plan.legend.kind == "ids"
+    return MaskOut(
+        id=mask.id,
+        kind="alpha" if plan.is_alpha else "ids" if is_ids else "labels",
+        content_type=mask.content_type,
+        width=mask.width,
+        height=mask.height,
+        timestamp=float(mask.timestamp),
+        encoding=mask.encoding if mask.encoding is None or encoding_kind(mask.encoding) is not None else None,
+        video=is_clip(mask.uri, mask.content_type),
+        entries=len(plan.legend) if plan.legend is not None else 0,
+        labels=plan.legend.labels if plan.legend is not None else [],
+    )
+
+
+def _plan(hub: Service, version: str, frame: str, source: str, mask: str) -> tuple[Found, MaskPlan]:
+    found = hub.frame(hub.version(version), frame)
+    return found, found.plan(plain(source), plain(mask))
+
+
+@get(
+    f"{_ONE}/index",
+    sync_to_thread=True,
+    guards=[needs("viewer")],
+    tags=["masks"],
+    media_type="application/octet-stream",
+)
+def show_index(
+    hub: Hub,
+    request: AnyRequest,
+    version: FromPath[str],
+    frame: FromPath[str],
+    source: FromPath[str],
+    mask: FromPath[str],
+    t: At = None,
+    max: Max = None,
+) -> Response[bytes]:
+    """The entry number of every pixel, row by row, little-endian; 0 = unmapped.
+
+    X-Mask-Width, X-Mask-Height and X-Mask-Dtype say how to read it, X-Media-Pts which picture of a clip it is. With
+    `max`, the map is reduced by nearest pixels until its longer side is at most that.
+    """
+    _, plan = _plan(hub, version, frame, source, mask)
+    found = hub.pictures.labels(plan, at_of(plan.source, plan.mask.timestamp, t))
+    data, etag = found.map.data, found.etag
+    if max is not None and builtin_max(found.map.size_hw) > max:
+        data = found.map.resize(_fit(found.map.size_hw, max)).data
+        etag = digest(etag.encode(), str(max).encode())
+    return conditional(request, _raw(data, etag, found.map.pts_ms), hub.encoded.get_or)
+
+
+builtin_max = max
+
+
+def _fit(size_hw: tuple[int, int], longest: int) -> tuple[int, int]:
+    scale = longest / builtin_max(size_hw)
+    return builtin_max(1, round(size_hw[0] * scale)), builtin_max(1, round(size_hw[1] * scale))
+
+
+def _raw(data: NDArray[Any], etag: str, pts_ms: float | None) -> Media:
+    headers = {
+        "X-Mask-Width": str(data.shape[1]),
+        "X-Mask-Height": str(data.shape[0]),
+        "X-Mask-Dtype": data.dtype.name,
+    }
+    if pts_ms is not None:
+        headers["X-Media-Pts"] = f"{pts_ms:.6f}"
+    body = np.ascontiguousarray(data, data.dtype.newbyteorder("<")).tobytes()
+    return Media(body, "application/octet-stream", etag, compress=True, headers=headers)
+
+
+@get(
+    f"{_ONE}/alpha",
+    sync_to_thread=True,
+    guards=[needs("viewer")],
+    tags=["masks"],
+    media_type="application/octet-stream",
+)
+def show_alpha(
+    hub: Hub,
+    request: AnyRequest,
+    version: FromPath[str],
+    frame: FromPath[str],
+    source: FromPath[str],
+    mask: FromPath[str],
+    t: At = None,
+) -> Response[bytes]:
+    """The mask read as opacity: one byte a pixel, 0..255; headers as for the index map."""
+    _, plan = _plan(hub, version, frame, source, mask)
+    at_ms = at_of(plan.source, plan.mask.timestamp, t)
+    data, pts_ms, etag = hub.pictures.alpha(plan.mask.uri, plan.mask.content_type, at_ms)
+    return conditional(request, _raw(data, etag, pts_ms), hub.encoded.get_or)
+
+
+@get(f"{_ONE}/legend", sync_to_thread=True, guards=[needs("viewer")], tags=["masks"])
+def show_legend(
+    hub: Hub,
+    request: AnyRequest,
+    version: FromPath[str],
+    frame: FromPath[str],
+    source: FromPath[str],
+    mask: FromPath[str],
+    t: At = None,
+) -> Response[LegendOut]:
+    """What the numbers of the index map mean: values, labels, colours, ROIs and pixels; and what is unmapped."""
+    found, plan = _plan(hub, version, frame, source, mask)
+    at_ms = at_of(plan.source, plan.mask.timestamp, t)
+    mapped = hub.pictures.labels(plan, at_ms)
+    unmapped = [
+        Unmapped(value=color, pixels=count, nearest=near, apart=apart)
+        for color, count, near, apart in list(hub.pictures.strangers(plan, at_ms, mapped))[:_STRANGERS]
+    ]
+    legend = _legend(found, plan, mapped, unmapped)
+    return as_json(legend, etag=digest(mapped.etag.encode(), found.etag.encode()), request=request)
+
+
+def _legend(found: Found, plan: MaskPlan, mapped: Mapped, unmapped: list[Unmapped]) -> LegendOut:
+    labels = mapped.map
+    legend = labels.legend
+    counts, boxes = kernels.count_boxes(labels.data, len(legend) + 1)
+    colors = legend.display_colors().tolist()
+    rois = _rois_by_color(found, plan)
+    rows = []
+    for i, entry in enumerate(legend.entries[:_MAX_ENTRIES], 1):
+        value = entry.code if legend.kind != "colors" and entry.code is not None else entry.color
+        mine = rois.get(entry.color, []) if entry.color is not None else rois.get(entry.code, [])
+        rows.append(
+            LegendRow(
+                index=i,
+                value=list(value) if isinstance(value, tuple) else value,
+                labels=list(entry.labels),
+                color=(colors[i][0], colors[i][1], colors[i][2]),
+                rois=mine,
+                roi_ids=[str(found.record.rois[r].id) for r in mine if found.record.rois[r].id is not None],
+                pixels=int(counts[i]),
+                box2d_xywh=tuple(int(v) for v in boxes[i]) if counts[i] else None,  # type: ignore[arg-type]
+            )
+        )
+    height, width = labels.size_hw
+    return LegendOut(
+        mask=plan.mask.id,
+        source=plan.source.id,
+        kind=legend.kind,
+        width=width,
+        height=height,
+        dtype=labels.data.dtype.name,  # type: ignore[arg-type]
+        entries=rows,
+        void=int(counts[0]),
+        unmapped=unmapped,
+        policy=labels.policy,
+        settled={key: int(value) for key, value in labels.settled.items()},
+        notes=list(labels.notes),
+        mode=labels.mode,
+        codec=labels.codec,
+        pts_ms=labels.pts_ms,
+        etag=mapped.etag,
+    )
+
+
+def _rois_by_color(found: Found, plan: MaskPlan) -> dict[Any, list[int]]:
+    """Positions of the ROIs that name a value of this mask, by colour or by stored number."""
+    rois: dict[Any, list[int]] = {}
+    for binding in found.resolution():
+        if (binding.source, binding.mask) == (plan.source.id, plan.mask.id):
+            key: Any = binding.color[0] if len(binding.color) == 1 else binding.color[:3]
+            rois.setdefault(key, []).append(binding.roi)
+    return rois
+
+
+ROUTES = [list_masks, show_index, show_alpha, show_legend]

@@ -1,0 +1,182 @@
+"""Pictures and clips, addressed by frame and source and never by URI."""
+
+import io
+from typing import Annotated, Any, Literal
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Stream
+
+from smalti.codecs.sniff import HEAD_BYTES, sniff
+from smalti.records import Source
+from smalti.server.asking import AnyRequest, as_json
+from smalti.server.auth import needs
+from smalti.server.media import Media, conditional, digest, serve_file
+from smalti.server.payloads import VideoInfo
+from smalti.server.pictures import encode, legend_key
+from smalti.server.problems import Refusal
+from smalti.server.service import Found, Service, plain
+
+__all__ = ["ROUTES", "at_of"]
+
+Hub = NamedDependency[Service]
+Size = Annotated[int | None, QueryParameter(ge=16, le=16384)]
+ThumbSize = Annotated[int, QueryParameter(ge=16, le=1024)]
+At = Annotated[float | None, QueryParameter(ge=-1e12, le=1e12)]
+_PLAYABLE = frozenset({"video/mp4", "video/webm", "video/quicktime", "video/ogg", "video/x-matroska"})
+_TYPES = {"jpeg": "image/jpeg", "webp": "image/webp", "png": "image/png"}
+_BASE = "/versions/{version:str}/frames/{frame:str}/sources/{source:str}"
+MAX_PTS = 200_000
+
+
+def at_of(source: Source, recorded: float, t: float | None) -> float:
+    """Milliseconds into a file: what is recorded, moved by as much as `t` lies from the source's own time."""
+    return float(recorded) if t is None else float(recorded) + (t - float(source.timestamp))
+
+
+def _found(hub: Service, version: str, frame: str, source: str) -> tuple[Found, Source]:
+    found = hub.frame(hub.version(version), frame)
+    return found, found.source(plain(source))
+
+
+def _pts(pts_ms: float | None) -> dict[str, str]:
+    return {} if pts_ms is None else {"X-Media-Pts": f"{pts_ms:.6f}"}
+
+
+@get(f"{_BASE}/image", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="image/*")
+def show_image(
+    hub: Hub,
+    request: AnyRequest,
+    version: FromPath[str],
+    frame: FromPath[str],
+    source: FromPath[str],
+    t: At = None,
+    size: Size = None,
+    fmt: FromQuery[Literal["auto", "jpeg", "webp", "png"]] = "auto",
+) -> Response[bytes]:
+    """The picture of a source, as stored in orientation; for a clip the one at `t` milliseconds (X-Media-Pts says which)."""
+    _, chosen = _found(hub, version, frame, source)
+    return conditional(request, _image(hub, chosen, t, size, fmt))
+
+
+def _image(hub: Service, source: Source, t: float | None, size: int | None, fmt: str) -> Media:
+    uri, kind, at_ms = source.uri, source.content_type, at_of(source, source.timestamp, t)
+    if fmt == "auto" and size is None:
+        stored = hub.pictures.as_stored(uri, kind)
+        if stored is not None:
+            data, found, name = stored
+            return Media(data, found, name)
+    if size is not None:
+        rgb, _, name = hub.pictures.small(uri, kind, at_ms, size)
+        pts_ms = None
+    else:
+        rgb, pts_ms, name = hub.pictures.image(uri, kind, at_ms)
+    chosen = fmt if fmt != "auto" else "jpeg"
+    with hub.slots.one():
+        data = encode(rgb, chosen)
+    etag = digest(name.encode(), f"{at_ms:.6f} {size} {chosen}".encode())
+    return Media(data, _TYPES[chosen], etag, headers=_pts(pts_ms))
+
+
+@get(f"{_BASE}/preview", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="image/*")
+def show_preview(
+    hub: Hub, request: AnyRequest, version: FromPath[str], frame: FromPath[str], source: FromPath[str]
+) -> Response[bytes]:
+    """The stand-in that the frame names for a source; where there is none, the source itself."""
+    _, chosen = _found(hub, version, frame, source)
+    preview = chosen.preview
+    if preview is not None:
+        chosen = Source(id=chosen.id, uri=preview.uri, content_type=preview.content_type, timestamp=preview.timestamp)
+    return conditional(request, _image(hub, chosen, None, None, "auto"))
+
+
+@get(f"{_BASE}/thumb", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="image/webp")
+def show_thumb(
+    hub: Hub,
+    request: AnyRequest,
+    version: FromPath[str],
+    frame: FromPath[str],
+    source: FromPath[str],
+    size: ThumbSize = 256,
+    overlay: FromQuery[str | None] = None,
+    t: At = None,
+) -> Response[bytes]:
+    """A WebP that fits into size × size; `overlay` = the id of a mask, or "masks" = the first that has labels."""
+    found, chosen = _found(hub, version, frame, source)
+    at_ms = at_of(chosen, chosen.timestamp, t)
+    plan = _overlay(found, chosen, overlay) if overlay else None
+    mask_ms = 0.0 if plan is None else at_of(chosen, plan.mask.timestamp, t)
+    names = [hub.pictures.content(chosen.uri, chosen.content_type)[0]]
+    if plan is not None:
+        names += [hub.pictures.content(plan.mask.uri, plan.mask.content_type)[0], legend_key(plan).hex()]
+    etag = digest(*(name.encode() for name in names), f"{at_ms:.6f} {mask_ms:.6f} {size}".encode())
+
+    def make() -> tuple[str, bytes]:
+        stored = hub.thumb_folder.get(etag)
+        if stored is None:
+            hub.metrics.count("thumbs_made")
+            stored = hub.pictures.thumb(chosen, at_ms, size, plan, mask_ms)[0]
+            hub.thumb_folder.put(etag, stored)
+        return etag, stored
+
+    return conditional(request, Media(hub.thumbs.get_or(etag, make)[1], "image/webp", etag))
+
+
+def _overlay(found: Found, source: Source, wanted: str) -> Any:
+    if wanted != "masks":
+        return found.plan(source.id, wanted)
+    plans = [p for p in found.resolution().masks if p.source.id == source.id and not p.is_alpha]
+    named = [p for p in plans if p.legend is not None]
+    return next(iter(named or plans), None)
+
+
+@get(f"{_BASE}/video", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="video/*")
+def show_video(
+    hub: Hub, request: AnyRequest, version: FromPath[str], frame: FromPath[str], source: FromPath[str]
+) -> Response[Any] | Stream:
+    """The clip itself for playback, in ranges. Only what the bytes show to be a video is sent."""
+    _, chosen = _found(hub, version, frame, source)
+    name, _ = hub.pictures.content(chosen.uri, chosen.content_type)
+    file = hub.doors.open(chosen.uri)
+    kind = sniff(file.read(HEAD_BYTES)) or ""
+    if kind not in _PLAYABLE:
+        file.close()
+        raise Refusal(
+            415, "content-type", f"source {chosen.id!r} is {kind or 'of no known format'}, not a clip to play"
+        )
+    size = file.seek(0, io.SEEK_END)
+    return serve_file(request, file, size, kind, name)
+
+
+@get(f"{_BASE}/video/info", sync_to_thread=True, guards=[needs("viewer")], tags=["media"])
+def show_video_info(
+    hub: Hub, request: AnyRequest, version: FromPath[str], frame: FromPath[str], source: FromPath[str]
+) -> Response[VideoInfo]:
+    """The pictures of a clip: size, codec and the presentation time of each."""
+    _, chosen = _found(hub, version, frame, source)
+    name, _ = hub.pictures.content(chosen.uri, chosen.content_type)
+    with hub.slots.one(), hub.pictures.clip(chosen.uri, chosen.content_type, name) as clip:
+        if len(clip) > MAX_PTS:
+            raise Refusal(422, "decode", f"the clip has {len(clip)} pictures; at most {MAX_PTS} are listed")
+        pts = clip.pts_ms.tolist()
+        span = clip.last_ms - clip.first_ms
+        info = VideoInfo(
+            width=clip.size_hw[1],
+            height=clip.size_hw[0],
+            codec=clip.codec,
+            content_type=clip.content_type,
+            rotation=clip.rotation,
+            lossy=clip.lossy,
+            pictures=len(pts),
+            first_ms=clip.first_ms,
+            last_ms=clip.last_ms,
+            fps=round((len(pts) - 1) * 1000 / span, 6) if span > 0 else None,
+            pts_ms=pts,
+            key_ms=clip.key_ms.tolist(),
+            playable=clip.content_type in _PLAYABLE,
+        )
+    return as_json(info, etag=name, request=request)
+
+
+ROUTES = [show_image, show_preview, show_thumb, show_video, show_video_info]
