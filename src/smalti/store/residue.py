@@ -173,7 +173,7 @@ class _Batch:
         """Sums over masks where there is one mask; the facts themselves where there are several."""
         texts = self.batch.column(_FACTS)
         masks = pc.fill_null(pc.count_substring(texts, '"source":'), 0).to_numpy()  # once in the JSON of each mask
-        found = _on_sums(tree.item, self.batch) & (masks == 1)
+        found: Bools = _on_sums(tree.item, self.batch) & np.asarray(masks == 1, np.bool_)
         for row in np.flatnonzero(masks > 1).tolist():
             found[row] = Subject(Frame(sources=[]), facts_in(texts.slice(row, 1))[0]).holds(tree)
         return found
@@ -234,7 +234,7 @@ def _on_sums(tree: Node, batch: pa.RecordBatch) -> Bools:
         case And(items) | Or(items):
             parts = [_on_sums(item, batch) for item in items]
             combine = np.logical_and if isinstance(tree, And) else np.logical_or
-            start = np.full(len(batch), isinstance(tree, And), np.bool_)
+            start: Bools = np.full(len(batch), isinstance(tree, And), np.bool_)
             joined: Bools = reduce(combine, parts, start)
             return joined
         case Not(item):
