@@ -16,8 +16,10 @@ from smalti.codecs.raster import Raster
 from smalti.codecs.show import to_rgb
 from smalti.codecs.sniff import HEAD_BYTES
 from smalti.errors import DecodeError, LegendError, UnknownColors
+from smalti.fused import label_png
 from smalti.labelmap import LabelMap
 from smalti.legend import Entry, Legend
+from smalti.legend_tables import code_table, color_keys, grey_table, palette_table, plain_colors
 
 __all__ = ["Lossy", "alpha_of", "decode_mask", "decode_raster", "read_raster"]
 
@@ -34,6 +36,7 @@ def decode_mask(
     lossy: Lossy = "auto",
     tolerance: int | None = None,
     strict: bool = False,
+    scheme: str | None = None,
 ) -> LabelMap:
     """The label map in the bytes of a mask file.
 
@@ -46,6 +49,7 @@ def decode_mask(
             are mixes of their neighbours; "auto" chooses by codec and by what the pixels show.
         tolerance: with "nearest": the largest difference in any channel, in levels; None = no limit.
         strict: raise `UnknownColors` instead of leaving unexplained pixels void.
+        scheme: of an id mask (see `smalti.ids.SCHEMES`); None = the legend's, or the usual one of the stored channels.
 
     Raises:
         DecodeError: not a picture or clip that can be read, or larger than the limits.
@@ -54,10 +58,12 @@ def decode_mask(
     """
     if lossy not in _POLICIES:
         raise DecodeError(f"lossy={lossy!r}; allowed: {', '.join(_POLICIES)}")
-    if (quick := _fused(data, legend, lossy, tolerance)) is not None:
-        return quick
+    if lossy in ("auto", "exact") and tolerance is None:
+        quick = label_png(data, legend, content_type=content_type, policy=lossy, scheme=scheme)
+        if quick is not None and not (strict and quick.settled["void"]):
+            return quick
     raster = read_raster(data, content_type=content_type, at_ms=at_ms)
-    return decode_raster(raster, legend, lossy=lossy, tolerance=tolerance, strict=strict)
+    return decode_raster(raster, legend, lossy=lossy, tolerance=tolerance, strict=strict, scheme=scheme)
 
 
 def read_raster(data: bytes, *, content_type: str | None = None, at_ms: float = 0) -> Raster:
@@ -115,16 +121,6 @@ def _to_8_bits(samples: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
     return ((samples.astype(np.uint64) * 255 + top // 2) // top).astype(np.uint8)
 
 
-def _fused(data: bytes, legend: Legend | None, policy: Lossy, tolerance: int | None) -> LabelMap | None:
-    """The map straight from a PNG's rows, where every pixel is explained exactly; None = take the general way."""
-    if legend is None or legend.kind != "colors" or policy not in ("auto", "exact") or tolerance is not None:
-        return None
-    _keys, _values, catch_all = legend.color_keys()
-    if catch_all:
-        return None
-    return None
-
-
 def _decode_ids(raster: Raster, legend: Legend | None, scheme: str | None) -> LabelMap:
     if raster.mode == "ycc" or raster.data is None:
         samples: NDArray[np.generic] = to_rgb(raster)
@@ -177,7 +173,9 @@ def _through_table(samples: NDArray[np.generic], legend: Legend, bits: int) -> L
         raise DecodeError(
             f"the mask stores numbers up to {size - 1}; a legend of indices reaches {(1 << 24) - 1}: is this an id mask?"
         )
-    return _settle_exact(kernels.lookup(samples, legend.code_table(max(size, 256))), legend)
+    # Longer tables than 16 bits need are rare, and too large to keep.
+    table = code_table(legend, max(size, 256)) if size <= 1 << 16 else legend.code_table(size)
+    return _settle_exact(kernels.lookup(samples, table), legend)
 
 
 def _settle_exact(
@@ -198,8 +196,13 @@ def _decode_colors(raster: Raster, legend: Legend, policy: Lossy, tolerance: int
         and tolerance is None
     ):
         return _decode_grey(raster, raster.data, legend)
-    colors, values = legend.without_wildcards()
+    colors, values = plain_colors(legend)
     notes: tuple[str, ...] = ()
+    free = policy == "auto" and tolerance is None and not raster.lossy
+    if free and raster.mode == "rgb" and len(colors) < len(legend):
+        exact = _gather_exact(_as_rgb8(raster), legend)
+        if not exact.settled["void"]:  # entries with "any" channels explain what nearness cannot know of
+            return exact
     if policy == "auto":
         chosen = "nearest" if tolerance is not None else lossy.choose(raster, colors) if len(colors) else "exact"
     else:
@@ -226,7 +229,7 @@ def _as_rgb8(raster: Raster) -> NDArray[np.uint8]:
 
 
 def _gather_exact(pixels: NDArray[np.uint8], legend: Legend) -> LabelMap:
-    keys, values, catch_all = legend.color_keys()
+    keys, values, catch_all = color_keys(legend)
     data = kernels.gather_exact(pixels, keys, values)
     if catch_all:
         data[data == 0] = catch_all
@@ -237,12 +240,9 @@ def _decode_palette(raster: Raster, legend: Legend) -> LabelMap:
     """Palette masks are matched by the colour of each index; where no used colour fits, by the index itself."""
     if raster.data is None or raster.palette is None:
         raise DecodeError("the picture says palette but has none", content_type=raster.content_type)
-    by_color = _gather_exact(raster.palette[None].astype(np.uint8), legend).data[0]
-    table = np.zeros(max(256, len(by_color)), legend.dtype)
-    table[: len(by_color)] = by_color
-    found = _settle_exact(kernels.lookup(raster.data, table), legend)
+    found = _settle_exact(kernels.lookup(raster.data, palette_table(legend, raster.palette)), legend)
     if not found.settled["exact"] and legend.has_codes():
-        by_code = _settle_exact(kernels.lookup(raster.data, legend.code_table(256)), legend)
+        by_code = _settle_exact(kernels.lookup(raster.data, code_table(legend, 256)), legend)
         return replace(by_code, notes=("no palette color is in the legend; the stored indices were matched instead",))
     return found
 
@@ -251,12 +251,9 @@ def _decode_grey(raster: Raster, samples: NDArray[np.generic], legend: Legend) -
     """Grey v means the stored number v where the legend numbers its entries, else the colour (v, v, v)."""
     if legend.has_codes():
         return _through_table(samples, legend, raster.bits)
-    levels = np.arange(1 << min(raster.bits, 8))
-    scaled = _to_8_bits(levels, min(raster.bits, 8))
-    table = np.zeros(1 << 16 if samples.dtype != np.uint8 else 256, legend.dtype)
-    table[: len(levels)] = _gather_exact(np.stack([scaled] * 3, axis=-1)[None], legend).data[0]
     if samples.dtype == np.uint32:
         samples = np.minimum(samples, 0xFFFF)
+    table = grey_table(legend, raster.bits if samples.dtype == np.uint8 else 16)
     return _settle_exact(kernels.lookup(samples, table), legend)
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti import kernels
 from smalti.errors import DecodeError, LegendError
 from smalti.legend import Entry, Legend
 
-__all__ = ["SCHEMES", "Scheme", "discover", "encoding_kind"]
+__all__ = ["SCHEMES", "Scheme", "discover", "encoding_kind", "name_ids", "pack"]
 
 Ids = NDArray[np.uint32]
 
@@ -116,8 +117,22 @@ def discover(
     An entry of `legend` whose code is the id itself names it (panoptic segments); else one whose code is the id's
     category; an id that nothing names is called by its number. Id 0 is void unless the legend names it.
     """
+    largest = int(ids.max(initial=0))
+    if largest < 1 << 16:  # counting is many times quicker than sorting
+        found = np.flatnonzero(kernels.count(ids, largest + 1)).astype(np.uint32)
+        numbers, discovered = name_ids(found, legend, scheme)
+        table = np.zeros(largest + 1, numbers.dtype)
+        table[found] = numbers
+        return kernels.lookup(ids, table), discovered
     found, inverse = np.unique(ids, return_inverse=True)
-    inverse = inverse.reshape(ids.shape)
+    numbers, discovered = name_ids(found, legend, scheme)
+    return numbers[inverse.reshape(ids.shape)], discovered
+
+
+def name_ids(
+    found: Ids, legend: Legend | None, scheme: str
+) -> tuple[NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32], Legend]:
+    """(k,) ids in ascending order → their (k,) entry numbers and the legend of them; as `discover`."""
     by_code = {e.code: e for e in legend.entries if e.code is not None} if legend is not None else {}
     categories = SCHEMES[scheme].category(found)
     entries: list[Entry] = []
@@ -132,7 +147,7 @@ def discover(
         number[position] = len(entries)
     # The dtype follows from how large the numbers are, never from how many labels the caller expected.
     dtype = np.uint8 if len(entries) <= 0xFF else np.uint16 if len(entries) <= 0xFFFF else np.uint32
-    return number.astype(dtype)[inverse], Legend.from_entries(entries, kind="ids", scheme=scheme)
+    return number.astype(dtype), Legend.from_entries(entries, kind="ids", scheme=scheme)
 
 
 def _alone(named: Entry, raw: int, category: int) -> bool:

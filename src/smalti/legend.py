@@ -57,12 +57,13 @@ class Legend:
         LegendError: two entries share a value but not their labels, or a value is not a colour or an index.
     """
 
-    __slots__ = ("entries", "kind", "merged", "scheme")
+    __slots__ = ("_hash", "entries", "kind", "merged", "scheme")
 
     entries: tuple[Entry, ...]
     kind: Kind
     scheme: str | None
     merged: tuple[str, ...]
+    _hash: int
 
     def __init__(
         self,
@@ -249,7 +250,11 @@ class Legend:
         return (self.entries, self.kind, self.scheme) == (other.entries, other.kind, other.scheme)
 
     def __hash__(self) -> int:
-        return hash((self.entries, self.kind, self.scheme))
+        try:
+            return self._hash
+        except AttributeError:  # hashing every entry takes longer than finding a table by the hash: once is enough
+            object.__setattr__(self, "_hash", hash((self.entries, self.kind, self.scheme)))
+            return self._hash
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (self.entries, self.kind, self.scheme, self.merged))

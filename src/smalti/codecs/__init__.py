@@ -33,6 +33,7 @@ __all__ = [
     "Raster",
     "content_types",
     "decode_still",
+    "is_built_in",
     "is_video",
     "normalise",
     "open_clip",
@@ -83,6 +84,11 @@ def content_types() -> list[str]:
 def _announced() -> dict[str, EntryPoint]:
     """Decoders of installed packages, by normalised content type; read once, when a type is not in the table."""
     return {normalise(entry.name) or entry.name: entry for entry in entry_points(group="smalti.codecs")}
+
+
+def is_built_in(content_type: str) -> bool:
+    """Whether the decoder for this normalised type is still ours, so that a shortcut past the table is no change."""
+    return content_type in _BUILT_IN and _table.get(content_type) == _BUILT_IN[content_type]
 
 
 def _is_foreign(content_type: str) -> bool:
@@ -225,11 +231,15 @@ def decode_still(data: bytes, *, content_type: str | None = None, limits: Limits
 
 
 def open_clip(
-    data_or_file: "bytes | BinaryIO", *, content_type: str | None = None, limits: Limits = DEFAULT_LIMITS
+    data_or_file: "bytes | BinaryIO",
+    *,
+    content_type: str | None = None,
+    uri: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> "Clip":
-    """A video as an object with `.at(ms)`; PyAV is imported here and not before."""
+    """A video as an object with `.at(ms)`; PyAV is imported here and not before. `uri` is for messages."""
     from smalti.codecs.clip import Clip
 
     if not isinstance(data_or_file, (bytes, bytearray, memoryview)):
         data_or_file.seek(0, os.SEEK_SET)
-    return Clip(data_or_file, content_type=content_type, limits=limits)
+    return Clip(data_or_file, content_type=content_type, uri=uri, limits=limits)
