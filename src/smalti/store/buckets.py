@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from smalti.facts import MaskFacts
 
-__all__ = ["MANY_MASKS", "ONE_MASK", "bucket_tokens", "buckets"]
+__all__ = ["MANY_MASKS", "ONE_MASK", "SMALLEST", "VOID", "bucket_tokens", "buckets"]
 
 _STEPS = ("1", "1.25", "1.5", "2", "2.5", "3", "4", "5", "6", "7", "7.5", "8", "9")
 _MARKS = [float(f"{step}e-{power}") for power in range(7, 2, -1) for step in _STEPS]
@@ -21,6 +21,10 @@ ONE_MASK = "#1"
 """The token of a frame with exactly one mask: what is summed over its masks is true of that mask."""
 MANY_MASKS = "#2"
 """The token of a frame with several masks that are counted."""
+SMALLEST = 5e-324
+"""The least share above none."""
+VOID = "#void"
+"""Stands among the labels for pixels that no legend entry names."""
 
 
 def _number(share: float) -> int:
@@ -29,9 +33,11 @@ def _number(share: float) -> int:
 
 
 def bucket_tokens(facts: Sequence[MaskFacts]) -> list[str]:
-    """The tokens of a frame: `label@k` for its largest share of any mask, and how many masks there are."""
+    """The tokens of a frame: `label@k` for the largest share of any mask, and whether there is one mask or more."""
     largest: dict[str, float] = {}
     for mask in facts:
+        if mask.void > 0:
+            largest[VOID] = max(largest.get(VOID, 0.0), mask.void_share)
         for label, pixels in mask.pixels.items():
             if pixels > 0:
                 largest[label] = max(largest.get(label, 0.0), mask.share(label))

@@ -16,7 +16,7 @@ import msgspec
 from smalti.query.match import LabelsAs, term_fits
 from smalti.query.nodes import All, And, Exists, Leaf, Node, Not, Or, Range, Some, Term
 from smalti.query.values import ANY_CHAR, ANY_TEXT, analyse, as_number, fold, in_range, instant_span, spellings
-from smalti.store.buckets import MANY_MASKS, ONE_MASK, buckets
+from smalti.store.buckets import MANY_MASKS, ONE_MASK, SMALLEST, VOID, buckets
 from smalti.store.derive import LONGEST_META_TOKEN, meta_token
 
 __all__ = ["Columns", "Plan", "labels_in", "plan"]
@@ -186,15 +186,23 @@ def _masks(tree: Some) -> Plan:
 
 def _lower_bound(item: Node) -> Range | None:
     """The item, if it asks for at least some share of a label and nothing else."""
-    if not isinstance(item, Range) or item.of is None or item.field != "share" or item.high is not None:
+    if not isinstance(item, Range) or not _is_share(item) or item.high is not None:
         return None
     low = as_number(item.low or "")
     return item if low is not None and low > 0 else None
 
 
+def _is_share(item: Node) -> bool:
+    return isinstance(item, Range) and item.field in ("share", "void.share")
+
+
+def _counted(item: Range) -> str:
+    return item.of if item.of is not None else VOID
+
+
 def _above(bounds: Range, *, sure: bool) -> str:
     low = float(as_number(bounds.low or "") or 0)
-    return has_any("px_bucket", buckets(bounds.of or "", low, low_open=bounds.low_open, sure=sure))
+    return has_any("px_bucket", buckets(_counted(bounds), low, low_open=bounds.low_open, sure=sure))
 
 
 def _touching(item: Node) -> str:
@@ -230,10 +238,8 @@ def _on_mask(item: Node) -> Plan:
             return _both(has_any("px_label", [item.text]))
         case Exists(field="labels"):
             return Plan(TRUE, FALSE)
-        case Range(field="share", of=str()):
+        case Range(field="share" | "void.share"):
             return _share(item)
-        case Range(field="void.share"):
-            return _number_range("px_void", item)
         case Range(of=str(label)) if (as_number(item.low or "") or 0) > 0:
             return Plan(has_any("px_label", [label]), FALSE)
         case _:
@@ -252,18 +258,18 @@ def _share(bounds: Range) -> Plan:
     low, high = ends
     parts = []
     if low is not None and (low > 0 or (low == 0 and bounds.low_open)):
-        parts.append(_beyond(bounds.of or "", float(low), bounds.low_open))
+        parts.append(_beyond(_counted(bounds), float(low), bounds.low_open))
     if high is not None:
         if high < 0 or (high == 0 and bounds.high_open):
             return Plan(FALSE, FALSE)
-        above = _beyond(bounds.of or "", float(high), not bounds.high_open)
+        above = _beyond(_counted(bounds), float(high), not bounds.high_open)
         parts.append(Plan(negation(above.must), negation(above.may)))
     return Plan(conjunction(p.may for p in parts), conjunction(p.must for p in parts))
 
 
 def _beyond(label: str, low: float, low_open: bool) -> Plan:
     if low == 0:
-        return _both(has_any("px_label", [label]))
+        return _both(has_any("px_bucket", buckets(label, SMALLEST, low_open=False, sure=False)))
     may = has_any("px_bucket", buckets(label, low, low_open=low_open, sure=False))
     return Plan(may, has_any("px_bucket", buckets(label, low, low_open=low_open, sure=True)))
 

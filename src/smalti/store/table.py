@@ -74,19 +74,27 @@ class VersionTable:
 
     def count(self, tree: Node, labels: LabelsAs = "either") -> int:
         """How many rows match."""
-        found = self.plan(tree, labels)
+        found = self._settled(tree, labels)
         sure = 0 if found.must == FALSE else self.rows.count(None if found.must == TRUE else found.must)
         return sure + sum(int(hits.sum()) for _, hits in self._open(tree, found, labels))
 
     def select(self, tree: Node, labels: LabelsAs = "either") -> Ints:
         """The row ids that match, ascending."""
-        found = self.plan(tree, labels)
+        found = self._settled(tree, labels)
         parts: list[Ints] = []
         if found.must != FALSE:
             where = None if found.must == TRUE else found.must
             parts.append(_row_ids(self.rows.table([], where, with_row_id=True)))
         parts += [_row_ids(batch)[hits] for batch, hits in self._open(tree, found, labels)]
         return np.sort(np.concatenate([*parts, np.zeros(0, np.int64)]))
+
+    def _settled(self, tree: Node, labels: LabelsAs) -> Plan:
+        """The plan; where it leaves many rows open, one that leaves all open: a whole scan beats as many look-ups."""
+        found = self.plan(tree, labels)
+        if found.open in (TRUE, FALSE) or "sources" in columns_of(tree, labels):
+            return found
+        is_wide = self.rows.count(found.open) > self.rows.count() / 4
+        return Plan(TRUE, FALSE) if is_wide else found
 
     def _open(self, tree: Node, found: Plan, labels: LabelsAs) -> Iterator[tuple[pa.RecordBatch, NDArray[np.bool_]]]:
         if found.open != FALSE:
