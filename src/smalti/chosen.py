@@ -109,10 +109,13 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
         every = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
         first = np.zeros(len(every), np.int64)
         for position in range(len(filters) - 1, -1, -1):
-            is_all = len(found[position]) == len(every)
-            places = np.arange(len(every)) if is_all else np.searchsorted(every, found[position])
-            first[places] = position
-            members[position].append(places + at)
+            if len(found[position]) == len(every):
+                places, first[:] = np.arange(at, at + len(every)), position
+            else:
+                inside = np.searchsorted(every, found[position])
+                first[inside] = position
+                places = inside + at
+            members[position].append(places)
         parts.append(np.full(len(every), number, np.int64))
         rows.append(every)
         rules.append(first)
@@ -124,7 +127,7 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
 
 
 def _join(parts: Sequence[Ints]) -> Ints:
-    return np.concatenate([*parts, np.zeros(0, np.int64)]).astype(np.int64)
+    return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0, np.int64)])
 
 
 def _lacking(table: Table) -> int:
@@ -205,7 +208,7 @@ class Run:
         weights = [w for w, mine in zip(self._weights, own, strict=True) if len(mine)] if is_mixed else []
         if self._iteration.order == "sequential" or len(set(weights)) < 2 or min(weights) <= 0:
             places = self._arranged(np.arange(len(self.chosen)), "pass", self.epoch)
-            return places, rule[places]
+            return places, rule[places] if len(self._weights) > 1 else rule
         orders = [self._arranged(m, "pass", self.epoch, f) for f, m in enumerate(own) if len(m)]
         draw = mix_all(weights, [len(order) for order in orders], *self._seed("mix", self.epoch))
         starts = np.cumsum([0, *(len(order) for order in orders)])[:-1]

@@ -86,7 +86,8 @@ class VersionTable:
             where = None if found.must == TRUE else found.must
             parts.append(_row_ids(self.rows.table([], where, with_row_id=True)))
         parts += [_row_ids(batch)[hits] for batch, hits in self._open(tree, found, labels)]
-        return np.sort(np.concatenate([*parts, np.zeros(0, np.int64)]))
+        found_rows = np.concatenate([*parts, np.zeros(0, np.int64)]) if len(parts) != 1 else parts[0]
+        return found_rows if bool((np.diff(found_rows) > 0).all()) else np.sort(found_rows)
 
     def _settled(self, tree: Node, labels: LabelsAs) -> Plan:
         """The plan; where it leaves many rows open, one that leaves all open: a whole scan beats as many look-ups."""
@@ -172,7 +173,7 @@ def _is_sorted(codes: Ints, stamps: NDArray[np.float64]) -> bool:
 
 
 def _row_ids(rows: pa.Table | pa.RecordBatch) -> Ints:
-    ids: Ints = rows.column("_rowid").to_numpy().astype(np.int64)
+    ids: Ints = rows.column("_rowid").to_numpy().astype(np.int64, copy=False)
     return ids
 
 
