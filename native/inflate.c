@@ -1,4 +1,4 @@
-/* libdeflate's inflater, compiled a second time around a sliding window (inflate_window.h). The vendored file is
+/* libdeflate's inflater, compiled a second time around a sliding window (third_party/inflate_window). The vendored file is
  * included unchanged for its tables and helpers. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -26,7 +26,7 @@ static bool inflate_flush(struct inflate_window *window, u8 **out_next) {
 }
 
 #define FUNCNAME inflate_default
-#include "inflate_window.h"
+#include "third_party/inflate_window/inflate_window.h"
 
 #if defined(ARCH_X86_64) && defined(__GNUC__)
 #define FUNCNAME inflate_bmi2
@@ -35,7 +35,7 @@ static bool inflate_flush(struct inflate_window *window, u8 **out_next) {
 #define EXTRACT_VARBITS(word, count) _bzhi_u64((word), (count))
 #define EXTRACT_VARBITS8(word, count) _bzhi_u64((word), (count))
 #endif
-#include "inflate_window.h"
+#include "third_party/inflate_window/inflate_window.h"
 #define HAVE_WIDE_INFLATE HAVE_BMI2(get_x86_cpu_features())
 #define inflate_wide inflate_bmi2
 #else

@@ -2,10 +2,28 @@
 #include "kernels.h"
 #include "scan.h"
 
+#define CHANGES(NAME, T)                                              \
+    CLONES static size_t NAME(const T *p, size_t n) {                 \
+        size_t changes = 0;                                           \
+        for (size_t i = 0; i + 1 < n;) {                              \
+            uint32_t few = 0; /* narrow sums stay in wide vectors */  \
+            size_t end = n - 1 - i < 4096 ? n - 1 : i + 4096;         \
+            for (; i < end; i++) few += p[i] != p[i + 1];             \
+            changes += few;                                           \
+        }                                                             \
+        return changes;                                               \
+    }
+CHANGES(changes1, uint8_t)
+CHANGES(changes2, uint16_t)
+CHANGES(changes4, uint32_t)
+CHANGES(changes8, uint64_t)
+
 size_t runs_count(const void *labels, size_t n, size_t size) {
-    size_t runs = 0;
-    for (size_t i = 0; i < n; runs++) i = run_end(labels, i, n, size);
-    return runs;
+    if (n == 0) return 0;
+    return 1 + (size == 1   ? changes1(labels, n)
+                : size == 2 ? changes2(labels, n)
+                : size == 4 ? changes4(labels, n)
+                            : changes8(labels, n));
 }
 
 int runs_encode(const void *labels, size_t n, size_t size, void *values, int64_t *lengths, size_t runs) {
