@@ -150,9 +150,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
 
 /* Noise through the repair of lossy masks: it has no format, only sizes. */
 static void try_repair(void) {
-    static const int32_t usual[16] = {5, 5, 5, 4, 45, 40, 800, 800, 24, 17, 192, 60, 5, 4, 4, 24};
+    static const int32_t usual[20] = {5, 5, 5, 4, 45, 40, 800, 800, 24, 17, 192, 100, 5, 4, 4, 24, 40, 16, 12, 250};
     int32_t parameters[SMALTI_REPAIR_PARAMETERS];
-    for (size_t i = 0; i < SMALTI_REPAIR_PARAMETERS; i++) parameters[i] = i < 16 ? usual[i] : 12;
+    for (size_t i = 0; i < SMALTI_REPAIR_PARAMETERS; i++) parameters[i] = usual[i];
     ptrdiff_t height = any(40), width = any(40);
     int cell = 1 + (int)any(2), n = 1 + (int)any(254);
     ptrdiff_t rows = (height + cell - 1) / cell, cols = (width + cell - 1) / cell;
