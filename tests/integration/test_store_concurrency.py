@@ -1,0 +1,119 @@
+"""Several processes on one draft: nothing is lost, nothing is there twice, readers see whole commits."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from tests.store_frames import frame, frames
+from tests.store_workers import load_some, save_some, watch
+
+from smalti.errors import ConflictError
+from smalti.store import Dataset, ingest, open_store
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    found = open_store(tmp_path / "store").create_dataset("data")
+    found.create_version("draft").add_frames(frames(20))
+    return found
+
+
+def ids_of(data: Dataset) -> Counter[str]:
+    return Counter(data["draft"].rows().table(["id"]).column("id").to_pylist())
+
+
+def race(folder: str, writers: int, readers: int, count: int, seconds: float) -> tuple[set[str], list[str]]:
+    """Ids that were acknowledged, and what readers complained about."""
+    # spawn: the engine's threads do not survive a fork
+    with ProcessPoolExecutor(writers + readers + 1, mp_context=get_context("spawn")) as pool:
+        writing = [pool.submit(save_some, folder, number, count, 5) for number in range(writers)]
+        loading = pool.submit(load_some, folder, 40)
+        reading = [pool.submit(watch, folder, seconds) for _ in range(readers)]
+        done = {id_ for job in [*writing, loading] for id_ in job.result()}
+        return done, [text for job in reading for text in job.result()]
+
+
+def test_writers_a_bulk_load_and_a_reader(data: Dataset, tmp_path: Path) -> None:
+    done, complaints = race(str(tmp_path / "store"), writers=2, readers=1, count=8, seconds=1)
+    found = ids_of(data)
+    assert complaints == []
+    assert done <= set(found)
+    assert found.most_common(1)[0][1] == 1
+    assert set(found) == done | {f"f{number:04d}" for number in range(20)}
+    assert data.store.verify().problems == []
+
+
+@pytest.mark.soak
+def test_four_writers_and_four_readers_for_minutes(data: Dataset, tmp_path: Path) -> None:
+    done, complaints = race(str(tmp_path / "store"), writers=4, readers=4, count=80, seconds=300)
+    found = ids_of(data)
+    assert complaints == []
+    assert done <= set(found)
+    assert found.most_common(1)[0][1] == 1
+
+
+def test_threads_that_edit_one_frame_from_one_reading(data: Dataset) -> None:
+    draft = data["draft"]
+    etag = draft.etag("f0001")
+    won, lost = [], []
+
+    def edit(number: int) -> None:
+        try:
+            data["draft"].update_frame(frame(1, blob=f"editor {number}"), if_match=etag)
+            won.append(number)
+        except ConflictError:
+            lost.append(number)
+
+    threads = [threading.Thread(target=edit, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 3)
+    assert draft.get_record("f0001").blob == f"editor {won[0]}"
+
+
+def test_a_new_id_in_a_save_and_a_bulk_load_at_once_is_one_frame(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = data["draft"]
+    with draft.lease("a bulk load") as renew, draft.writing() as branch:
+        bulk = ingest.Bulk(branch, renew)
+        rows, _ = ingest.rows_of([frame(50, blob="bulk"), frame(51)])
+        assert rows is not None
+        append = branch.append
+        # The other save lands after the load looked for known ids, and before it commits.
+        monkeypatch.setattr(
+            branch, "append", lambda batches: (data["draft"].update_frame(frame(50)), append(batches))[1]
+        )
+        with bulk:
+            bulk.add(rows)
+    assert ids_of(data).most_common(1)[0][1] == 1
+    assert draft.get_record("f0050").blob == "bulk"
+
+
+def test_a_save_that_lands_after_a_bulk_load_brought_its_id_is_one_frame(data: Dataset) -> None:
+    draft = data["draft"]
+    rows, _ = ingest.rows_of([frame(50, blob="bulk")])
+    assert rows is not None
+    with draft.lease("a bulk load"), draft.writing() as branch:
+        branch.append([rows])
+        branch.append([ingest.rows_of([frame(50, blob="save")])[0]])  # what a racing upsert leaves
+        ingest.settle(branch, ["f0050"])
+    assert ids_of(data)["f0050"] == 1
+    assert draft.get_record("f0050").blob == "save"
+
+
+def test_publish_removes_what_a_load_that_died_left_twice(data: Dataset) -> None:
+    draft = data["draft"]
+    rows, _ = ingest.rows_of([frame(3, blob="twice")])
+    assert rows is not None
+    with draft.writing() as branch:
+        branch.append([rows])
+    assert "twice" in data.store.verify().problems[0]
+    draft.publish()
+    assert data.store.verify().problems == []
+    assert len(draft) == 20

@@ -1,0 +1,113 @@
+"""Processes killed at random moments: nothing acknowledged is lost, nothing half-written is seen, everything opens."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.store_frames import frames
+from tests.store_workers import KILLED
+
+from smalti.store import Dataset, open_store
+from smalti.store.rows import LeaseRow
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def prepared(folder: Path) -> Dataset:
+    store = open_store(folder)
+    data = store.create_dataset("data")
+    data.create_version("root").add_frames(frames(300))
+    data["root"].publish().child("draft")
+    store.close()
+    return data
+
+
+def killed(kind: str, folder: Path, turn: int, after_s: float) -> list[dict[str, Any]]:
+    """What a worker acknowledged before it was killed `after_s` seconds after it was ready."""
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.store_workers", kind, str(folder), str(turn)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == b'{"ready": true}\n'
+    timer = threading.Timer(after_s, worker.send_signal, [signal.SIGKILL])
+    timer.start()
+    lines = worker.stdout.read().splitlines(keepends=True)
+    worker.wait()
+    timer.cancel()
+    worker.stdout.close()
+    assert worker.returncode == -signal.SIGKILL, "the worker ended by itself"
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
+
+
+def end_leases(data: Dataset) -> None:
+    """As if the time of a dead process's leases had passed."""
+    for version in data.catalog.list_versions(data.id, deleted=True):
+        lease = data.catalog.connect().get(LeaseRow, version.uuid)
+        if lease is not None:
+            data.catalog.release_lease(lease)
+
+
+def check(folder: Path, acknowledged: list[dict[str, Any]], promised: dict[tuple[str, str], str]) -> None:
+    """Every promise is kept. A later write that was not acknowledged may be there too, but only as a whole."""
+    store = open_store(folder)
+    data = store["data"]
+    end_leases(data)
+    for fact in acknowledged:
+        if "id" in fact:
+            promised[fact["draft"], fact["id"]] = fact["blob"]
+    for name in {draft for draft, _ in promised}:
+        found = {record.id: record.blob for record in data[name].records()}
+        for (draft, id_), blob in promised.items():
+            if draft == name:
+                assert id_ in found, f"{id_} of {name} is lost"
+                kept, wanted = (tuple(map(int, text.split("/"))) for text in (found[id_] or "", blob))
+                assert kept >= wanted, f"{id_} of {name} is {kept}, but {wanted} was acknowledged"
+                promised[draft, id_] = found[id_] or ""
+    for fact in acknowledged:
+        if "published" in fact:
+            assert data[fact["published"]].state == "published"
+            assert len(data[fact["published"]]) == fact["frames"]
+    verdict = store.verify()
+    assert verdict.problems == []
+    assert [record.id for record in data["root"].records()] == [item.id for item in frames(300)]
+    for version in data.versions():
+        assert version.state in ("draft", "published")
+    store.close()
+
+
+def run(kind: str, folder: Path, kills: int, seed: int) -> int:
+    prepared(folder)
+    draw = random.Random(seed)
+    promised: dict[tuple[str, str], str] = {}
+    count = 0
+    for turn in range(kills):
+        acknowledged = killed(kind, folder, turn, draw.uniform(0.01, 0.7))
+        count += len(acknowledged)
+        check(folder, acknowledged, promised)
+    store = open_store(folder)
+    draft = store["data"]["draft"]
+    assert draft.add_frames(frames(3, start=2000)) == []  # and it goes on
+    assert draft.publish().is_published
+    store.close()
+    return count
+
+
+@pytest.mark.parametrize("kind", KILLED)
+def test_five_kills(kind: str, tmp_path: Path) -> None:
+    assert run(kind, tmp_path / "store", kills=5, seed=len(kind)) > 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", KILLED)
+def test_fifty_kills(kind: str, tmp_path: Path) -> None:
+    assert run(kind, tmp_path / "store", kills=50, seed=7) > 0
