@@ -19,6 +19,7 @@ from smalti.order import Position, Shard, clip_starts
 from smalti.query.match import Facts
 from smalti.query.rules import EVERY, FilterRule, LabelRule, checked_weight, label_query, label_rule
 from smalti.split import class_weights, split_parts
+from smalti.stored import StoredView, look_up
 from smalti.tables import ListTable, Table, table_of
 from smalti.viewspec import Iteration, Jump, SampleRecipe, ViewEntry, ViewSpec, read_spec, write_spec
 
@@ -28,7 +29,7 @@ Lookup = Callable[[str, str | None, str | None], Any]
 """(dataset id or name, version id or name or None, project or None) → a version or a table."""
 
 
-class DataView:
+class DataView(StoredView):
     """A complete, reproducible description of a training set.
 
     Args:
@@ -43,8 +44,8 @@ class DataView:
     """
 
     RoiQuery = LabelRule
-    lookup: ClassVar[Lookup | None] = None
-    """How names of datasets are found; a store that is opened as the default one sets it."""
+    lookup: ClassVar[Lookup | None] = staticmethod(look_up)
+    """How names of datasets are found: in the default store."""
 
     def __init__(
         self,
@@ -58,11 +59,8 @@ class DataView:
         facts: Mapping[str, Any] | None = None,
         mask_labels: Any = None,
     ) -> None:
-        self.id: str | None = None
         self.name = name
-        self.description = ""
-        self.tags: list[str] = []
-        self.status: Literal["draft", "published"] = "draft"
+        self.tags = []
         self._tables: list[Table] = []
         self._spec = ViewSpec()
         self._chosen: Chosen | None = None
@@ -188,12 +186,28 @@ class DataView:
         self._spec = msgspec.structs.replace(self._spec, **fields)
         self._chosen = None
 
+    @property
+    def tables(self) -> list[Table]:
+        """The lists and versions that the view reads."""
+        return list(self._tables)
+
+    def clone(self, name: str | None = None) -> "DataView":
+        """Another view that is as this one is, not stored and free to change."""
+        other = self._like()
+        other.name = name
+        return other
+
     def _like(self, **fields: Any) -> "DataView":
         """Another view of the same frames, with some things changed."""
         other = DataView()
         other._tables = list(self._tables)
         other._spec = msgspec.structs.replace(self._spec, **fields)
-        other.name, other.description, other.tags = self.name, self.description, list(self.tags)
+        other.name, other.description, other.tags, other.project = (
+            self.name,
+            self.description,
+            list(self.tags),
+            self.project,
+        )
         return other
 
     # ------------------------------------------------------------------------------------------------ what it means

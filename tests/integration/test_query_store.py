@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from smalti.errors import QueryError, VersionError
 from smalti.facts import MaskFacts
 from smalti.query.parse import parse
 from smalti.query.rules import LabelRule
@@ -145,3 +146,51 @@ def test_facts_beside_the_frames(tmp_path: Path) -> None:
     plan = VersionTable(version).plan(parse("mask.car.share:[0.05 TO *]"))
     assert plan.exact  # a whole per cent is a mark, so no row has to be read
     assert version.view().class_weights() == DataView(ListTable(FRAMES[:20], facts=facts)).class_weights()
+
+
+def test_stored_views(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    version = store.create_dataset("drive").create_version("v1")
+    version.add_frames(FRAMES[:40])
+    view = version.view("car").map_labels({"car": 1}).set_iteration_parameters("random", random_seed=2)
+    with pytest.raises(VersionError, match="needs a name"):
+        view.store()
+    view.name, view.tags = "cars", ["t"]
+    assert view.store().id
+    with pytest.raises(VersionError, match="drive@v1, which can still change"):
+        view.publish()
+    assert view.status == "draft"
+    version.publish()
+    found = DataView.get(dataview_name="cars", store=store)
+    assert (found.id, found.name, found.tags, found.status) == (view.id, "cars", ["t"], "draft")
+    assert found.spec == view.spec
+    order = [item["id"] for item in found.iterate(output=["id"])]
+    found.publish()
+    again = DataView.get(found.id, store=store)
+    assert again.status == "published"
+    assert [item["id"] for item in again.iterate(output=["id"])] == order
+    with pytest.raises(QueryError, match="published"):
+        again.add_query("bus")
+    with pytest.raises(VersionError, match="clone"):
+        again.store()
+    other = again.clone("mine").add_query("tram")
+    assert other.store().id != again.id
+    assert {row.name for row in store.catalog.list_views()} == {"cars", "mine"}
+    with pytest.raises(VersionError, match="no view 'x'; it has cars, mine"):
+        DataView.get(dataview_name="x", store=store)
+    with pytest.raises(VersionError, match="list of frames"):
+        DataView(FRAMES, name="l").store(store)
+
+
+def test_names_are_looked_up_in_the_default_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMALTI_STORE", str(tmp_path))
+    dataset = open_store().create_dataset("drive", "road")
+    dataset.create_version("v1").add_frames(FRAMES[:10])
+    dataset["v1"].publish()
+    dataset.create_version("v2", parents=[dataset["v1"]]).add_frames(FRAMES[10:20])
+    assert DataView().add_query(dataset_name="drive", version_name="v2").count() == 20
+    assert DataView().add_query(dataset_name="drive", dataset_project="road").count() == 10  # the newest published one
+    both = DataView().add_query(dataset_name="drive", version_name="v1").add_query("car", dataset_id=dataset.id)
+    assert both.count() == 10
+    with pytest.raises(VersionError, match="no dataset 'dirve'"):
+        DataView().add_query(dataset_name="dirve")

@@ -70,7 +70,8 @@ class TestFilters:
         with pytest.raises(QueryError, match="weight"):
             DataView(FRAMES).add_query("car", weight=-1)
 
-    def test_a_version_that_is_not_there(self) -> None:
+    def test_a_version_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(DataView, "lookup", None)
         with pytest.raises(QueryError, match="no store is open"):
             DataView(FRAMES).add_query("car", dataset_name="drive")
 

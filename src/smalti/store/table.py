@@ -37,6 +37,7 @@ class VersionTable:
     def __init__(self, version: "DatasetVersion") -> None:
         self.dataset = version.dataset.id
         self.version = version.id
+        self.home: Any = version.dataset.store
         self.names = ((version.dataset.name,), (version.name,))
         self.mask_labels: Any = version.get_masks_labels() or None
         self.rows: Branch = version.rows()
@@ -46,7 +47,8 @@ class VersionTable:
         self._known: Columns | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": None}
+        # A worker reads rows; it has no business with the catalog.
+        return {**self.__dict__, "_known": None, "home": None}
 
     @property
     def fingerprint(self) -> str:
