@@ -12,7 +12,7 @@ from litestar.openapi.spec import License
 from smalti import __version__
 from smalti.server.metrics import Watched
 from smalti.server.problems import HANDLERS
-from smalti.server.routes import auth, datasets, masks, media, pages, versions
+from smalti.server.routes import activity, auth, counting, datasets, frames, masks, media, pages, versions, views
 from smalti.server.security import Front, cookie_name
 from smalti.server.service import Service
 from smalti.server.settings import Settings
@@ -54,6 +54,10 @@ def _litestar(service: Service) -> Litestar:
         *auth.ROUTES,
         *datasets.ROUTES,
         *versions.ROUTES,
+        *frames.ROUTES,
+        *counting.ROUTES,
+        *views.ROUTES,
+        *activity.ROUTES,
         *media.ROUTES,
         *masks.ROUTES,
         *pages.API,

@@ -135,12 +135,16 @@ class Gate:
         owner: the name of who started the server, for the one-time link and the standing token.
         standing: the standing token, or None.
         clock: monotonic seconds.
+        only_owner: nobody else comes in: such a server reads any file of its owner (see `Policy.own_files`), so users
+            who are added while it runs have to wait for a restart.
+        on_new_link: is told the next token when a link was used.
     """
 
     catalog: Catalog
     owner: str
     standing: str | None = None
     clock: Callable[[], float] = time.monotonic
+    only_owner: bool = False
     on_new_link: Callable[[str], None] | None = None
     _sessions: dict[str, _Session] = field(default_factory=dict)
     _once: set[str] = field(default_factory=set)
@@ -196,6 +200,8 @@ class Gate:
         user = self.catalog.get_user(name)
         if not verify_password(password, user.password if user is not None else None) or user is None:
             raise Refusal(401, "login", "the name or the password is wrong")
+        if self.only_owner and user.name != self.owner:
+            raise Refusal(403, "login", "this server was started for one person, before there were users; restart it")
         for key in keys:
             self.logins.forgive(key)
         return self.start(Identity(user.name, user.role, "session"))
@@ -273,6 +279,8 @@ class Gate:
         return None if user is None else Identity(user.name, user.role, "key")
 
     def _of_user(self, name: str) -> Identity | None:
+        if self.only_owner and name != self.owner:
+            return None
         user = self.catalog.get_user(name)
         return None if user is None else Identity(user.name, user.role, "session")
 

@@ -487,10 +487,15 @@ class MaskOut(_Out):
 
 
 class LegendRow(_Out):
-    """One entry: `index` is its number in the index map, `value` what the file stores."""
+    """One entry: `index` is its number in the index map, `value` what the file stores.
+
+    `stored_color` and `code` are what the legend says of it: a colour, where -1 = any, or a stored number, or both.
+    """
 
     index: int
     value: list[int] | int | None
+    stored_color: tuple[int, int, int] | None
+    code: int | None
     labels: list[str]
     color: tuple[int, int, int]
     rois: list[int]
@@ -519,6 +524,7 @@ class LegendOut(_Out):
     mask: str
     source: str
     kind: Literal["colors", "indices", "ids"]
+    scheme: str | None
     width: int
     height: int
     dtype: Literal["uint8", "uint16", "uint32"]

@@ -15,7 +15,7 @@ from smalti.binding import MaskPlan, Resolution, resolve
 from smalti.codecs.limits import Limits
 from smalti.errors import VersionError
 from smalti.records import Frame, Source
-from smalti.server.auth import Gate, Identity
+from smalti.server.auth import Gate, Identity, Limiter
 from smalti.server.events import Events
 from smalti.server.lru import Folder, Lru
 from smalti.server.media import digest
@@ -88,6 +88,7 @@ class Service:
         self.owner = self.store.user
         self.gate = Gate(self.store.catalog, self.owner, settings.token)
         self.doors = doors if doors is not None else Doors(self._policy())
+        self.gate.only_owner = self.doors.policy.own_files
         self.slots = Slots(2 * (os.cpu_count() or 1))
         limits = Limits(max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
         self.pictures = Pictures(self.doors, limits, memory_bytes=settings.memory_bytes, slots=self.slots)
@@ -95,12 +96,14 @@ class Service:
         self.thumbs: Lru[tuple[str, bytes]] = Lru(64 << 20, lambda item: len(item[1]) + 256)
         self.thumb_folder = Folder(settings.thumbs or default_cache(), settings.thumbs_bytes)
         self.events = Events()
+        self.statistics = Limiter(120, 60)
+        self.owner_settings: dict[str, Any] = {}
         self.metrics = Metrics()
         self.metrics.gauges["memory_bytes"] = lambda: float(self.pictures.kept.bytes)
         self.metrics.gauges["listeners"] = lambda: float(self.events.listening)
         self._tables: OrderedDict[str, VersionTable] = OrderedDict()
         self._frames: OrderedDict[tuple[str, str, str], Found] = OrderedDict()
-        self.searches: OrderedDict[str, Any] = OrderedDict()
+        self.searches: Lru[Any] = Lru(64 << 20, lambda found: int(getattr(found, "nbytes", 4096)))
         self._lock = threading.Lock()
         self._editing: dict[str, threading.Lock] = {}
 
@@ -124,7 +127,7 @@ class Service:
 
     def _is_shared(self) -> bool:
         """Whether anybody besides who started the server can log in."""
-        return bool(self.store.catalog.list_users())
+        return any(user.name != self.owner for user in self.store.catalog.list_users())
 
     def close(self) -> None:
         """Let go of clips, listeners and the catalog."""

@@ -9,9 +9,11 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from smalti.server.asking import AnyRequest, as_json, check_json, must_match, page_of, who
 from smalti.server.auth import needs
+from smalti.server.media import digest
 from smalti.server.payloads import DatasetChange, DatasetOut, DatasetPage, Deleted, NewDataset, ProjectOut
 from smalti.server.service import Service
 from smalti.store import Dataset
+from smalti.store.counting import stats_of
 from smalti.store.rows import DatasetRow
 
 __all__ = ["ROUTES", "dataset_etag", "dataset_out"]
@@ -22,8 +24,6 @@ PageSize = Annotated[int, QueryParameter(ge=1, le=500)]
 
 def dataset_etag(row: DatasetRow) -> str:
     """Changes with what can be edited."""
-    from smalti.server.media import digest
-
     parts = [row.uuid, row.name, row.project, row.description, row.tags, row.meta]
     return digest(msgspec.json.encode(parts))[:16]
 
@@ -56,14 +56,13 @@ def dataset_out(hub: Service, dataset: Dataset) -> DatasetOut:
 def head_stats(hub: Service, version: Any) -> dict[str, Any]:
     """Counts of a version; of a draft those at its present state, counted once."""
     table = hub.table(version)
-    key = f"stats {version.id} {table.fingerprint}"
-    known: dict[str, Any] | None = hub.searches.get(key)
-    if known is None:
-        from smalti.store.counting import stats_of
 
-        known = dict(version.stats) or stats_of(table.rows)
-        known["annotated"] = table.rows.count("array_length(labels) > 0")
-        hub.searches[key] = known
+    def count() -> dict[str, Any]:
+        found = dict(version.stats) or stats_of(table.rows)
+        found["annotated"] = table.rows.count("array_length(labels) > 0")
+        return found
+
+    known: dict[str, Any] = hub.searches.get_or(("stats", version.id, table.fingerprint), count)
     return known
 
 

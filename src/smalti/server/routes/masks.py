@@ -171,6 +171,8 @@ def _legend(found: Found, plan: MaskPlan, mapped: Mapped, unmapped: list[Unmappe
             LegendRow(
                 index=i,
                 value=list(value) if isinstance(value, tuple) else value,
+                stored_color=entry.color,
+                code=entry.code,
                 labels=list(entry.labels),
                 color=(colors[i][0], colors[i][1], colors[i][2]),
                 rois=mine,
@@ -184,6 +186,7 @@ def _legend(found: Found, plan: MaskPlan, mapped: Mapped, unmapped: list[Unmappe
         mask=plan.mask.id,
         source=plan.source.id,
         kind=legend.kind,
+        scheme=legend.scheme,
         width=width,
         height=height,
         dtype=labels.data.dtype.name,  # type: ignore[arg-type]

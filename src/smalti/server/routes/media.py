@@ -53,16 +53,19 @@ def show_image(
     source: FromPath[str],
     t: At = None,
     size: Size = None,
-    fmt: FromQuery[Literal["auto", "jpeg", "webp", "png"]] = "auto",
+    fmt: FromQuery[Literal["auto", "exact", "jpeg", "webp", "png"]] = "auto",
 ) -> Response[bytes]:
-    """The picture of a source, as stored in orientation; for a clip the one at `t` milliseconds (X-Media-Pts says which)."""
+    """The picture of a source, as stored in orientation; for a clip the one at `t` milliseconds (X-Media-Pts says which).
+
+    `fmt`: "auto" sends what a browser shows well, "exact" what decodes to the very same samples.
+    """
     _, chosen = _found(hub, version, frame, source)
     return conditional(request, _image(hub, chosen, t, size, fmt))
 
 
 def _image(hub: Service, source: Source, t: float | None, size: int | None, fmt: str) -> Media:
     uri, kind, at_ms = source.uri, source.content_type, at_of(source, source.timestamp, t)
-    if fmt == "auto" and size is None:
+    if fmt in ("auto", "exact") and size is None:
         stored = hub.pictures.as_stored(uri, kind)
         if stored is not None:
             data, found, name = stored
@@ -72,7 +75,7 @@ def _image(hub: Service, source: Source, t: float | None, size: int | None, fmt:
         pts_ms = None
     else:
         rgb, pts_ms, name = hub.pictures.image(uri, kind, at_ms)
-    chosen = fmt if fmt != "auto" else "jpeg"
+    chosen = {"auto": "jpeg", "exact": "png"}.get(fmt, fmt)
     with hub.slots.one():
         data = encode(rgb, chosen)
     etag = digest(name.encode(), f"{at_ms:.6f} {size} {chosen}".encode())

@@ -1,0 +1,341 @@
+"""Statistics, differences between versions, and what a query could ask for."""
+
+import difflib
+import re
+from collections import Counter
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from smalti.errors import QueryError, SmaltiError
+from smalti.query.fields import known_fields
+from smalti.query.parse import parse, quote
+from smalti.query.values import at_path
+from smalti.server.asking import AnyRequest, as_json, page_of
+from smalti.server.auth import needs
+from smalti.server.export import csv_of, frames_csv, frames_jsonl
+from smalti.server.payloads import (
+    ChangeOut,
+    Completion,
+    DiffFrame,
+    DiffItem,
+    DiffOut,
+    MaskMove,
+    Parsed,
+    ParseQuery,
+    Search,
+    Statistics,
+    StatisticsRequest,
+    StatisticsRow,
+)
+from smalti.server.problems import Refusal
+from smalti.server.search import Result, run
+from smalti.server.service import Found, Service, plain
+from smalti.stats import statistics_of
+from smalti.store import DatasetVersion
+from smalti.store.changes import MISSING
+from smalti.store.pushdown import labels_in
+
+__all__ = ["ROUTES"]
+
+Hub = NamedDependency[Service]
+PageSize = Annotated[int, QueryParameter(ge=1, le=1000)]
+_AT_ONCE = 4096
+
+
+@post(
+    "/versions/{version:str}/statistics",
+    sync_to_thread=True,
+    status_code=200,
+    guards=[needs("viewer")],
+    tags=["versions"],
+)
+def count(
+    hub: Hub, request: AnyRequest, version: FromPath[str], data: JSONBody[StatisticsRequest]
+) -> Response[Statistics]:
+    """Counts by label or by a property, over all frames or those of a query; as CSV with `Accept: text/csv`."""
+    hub.statistics.spend(str(request.scope.get("smalti.identity")))
+    result = run(hub, hub.version(version), Search(query=data.query, filters=data.filters, sort="id"))
+    key = ("statistics", result.state, msgspec.json.encode(data))
+    found: Statistics = hub.searches.get_or(key, lambda: _statistics(result, data))
+    if request.headers.get("accept", "").startswith("text/csv"):
+        rows = [[getattr(row, name) for name in row.__struct_fields__] for row in found.rows]
+        text = csv_of(list(StatisticsRow.__struct_fields__), rows)
+        headers = {"Content-Disposition": 'attachment; filename="statistics.csv"'}
+        answer: Any = Response(content=text, media_type="text/csv", headers=headers)
+        return answer  # type: ignore[no-any-return]  # the same numbers in another dress
+    return as_json(found)
+
+
+def _statistics(result: Result, asked: StatisticsRequest) -> Statistics:
+    if asked.scope == "mask":
+        return _of_masks(result, asked.mask)
+    if asked.property is not None:
+        return _of_property(result, asked.property)
+    rois, frames, total, masks = Counter[str](), Counter[str](), 0, 0
+    for start in range(0, len(result.rows), _AT_ONCE):
+        rows = result.table.rows.take(result.rows[start : start + _AT_ONCE].tolist(), ["roi_ls", "labels"])
+        tokens = rows.column("roi_ls").combine_chunks().flatten().value_counts()
+        for token, n in zip(tokens.field("values").to_pylist(), tokens.field("counts").to_pylist(), strict=True):
+            total += n
+            for label in labels_in(token):
+                rois[label] += n
+        labels = rows.column("labels").combine_chunks().flatten().value_counts()
+        names, counts = labels.field("values").to_pylist(), labels.field("counts").to_pylist()
+        frames.update(dict(zip(names, counts, strict=True)))
+    counted = rois if asked.scope == "roi" else frames
+    of = total if asked.scope == "roi" else len(result.rows)
+    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    listed = [StatisticsRow(label=k, count=n, share=n / of if of else 0.0, frames=frames[k]) for k, n in ranked]
+    return Statistics(scope=asked.scope, frames=len(result.rows), rois=total, masks=masks, of=of, rows=listed)
+
+
+def _of_property(result: Result, field: str) -> Statistics:
+    if not field.startswith("meta.") and field not in ("context_id", "timestamp"):
+        raise QueryError(f"the property is {field!r}; allowed: context_id, timestamp, meta.<path>", text=field)
+    values = result.table.column(result.rows, field) if len(result.rows) else []
+    texts = Counter(msgspec.json.encode(value) for value in values)
+    of = len(result.rows)
+    rows = [
+        StatisticsRow(label=msgspec.json.decode(text), count=n, share=n / of, frames=n)
+        for text, n in texts.most_common(1000)
+    ]
+    return Statistics(scope="frame", frames=of, rois=0, masks=0, of=of, rows=rows)
+
+
+def _of_masks(result: Result, mask: str | None) -> Statistics:
+    without, known = 0, []
+    for start in range(0, len(result.rows), _AT_ONCE):
+        for facts in result.table.facts(result.rows[start : start + _AT_ONCE]):
+            if facts is None:
+                without += 1
+            else:
+                known.append([item for item in facts.values() if mask in (None, item.mask)])
+    totals = statistics_of(known)
+    rows = [
+        StatisticsRow(
+            label=row.label,
+            count=row.pixels,
+            share=row.pixels / totals.pixels if totals.pixels else 0.0,
+            frames=row.frames,
+            pixels=row.pixels,
+            mean_share=row.mean_share,
+        )
+        for row in totals.ranked()
+    ]
+    return Statistics(
+        scope="mask",
+        frames=len(result.rows),
+        rois=0,
+        masks=totals.masks,
+        of=totals.pixels,
+        void=totals.void,
+        without_facts=without,
+        rows=rows,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ diff
+@get("/versions/{version:str}/diff/{other:str}", sync_to_thread=True, guards=[needs("viewer")], tags=["versions"])
+def diff_versions(
+    hub: Hub,
+    version: FromPath[str],
+    other: FromPath[str],
+    cursor: FromQuery[str | None] = None,
+    limit: PageSize = 100,
+) -> DiffOut:
+    """What it takes to get from one version to another: how many frames, and which."""
+    a, b = _pair(hub, version, other)
+    found = a.dataset.diff(a, b)
+    kinds = (("changed", found.changed), ("added", found.added), ("removed", found.removed))
+    items = [DiffItem(id=id_, kind=kind) for kind, ids in kinds for id_ in ids]  # type: ignore[arg-type]
+    shown, following = page_of(items, cursor, limit)
+    return DiffOut(
+        a=a.id,
+        b=b.id,
+        added=len(found.added),
+        removed=len(found.removed),
+        changed=len(found.changed),
+        items=shown,
+        next=following,
+    )
+
+
+def _pair(hub: Service, version: str, other: str) -> tuple[DatasetVersion, DatasetVersion]:
+    a, b = hub.version(version), hub.version(other)
+    if a.dataset.id != b.dataset.id:
+        raise Refusal(422, "version", "the versions belong to different datasets; compare two of one")
+    return a, b
+
+
+@get(
+    "/versions/{version:str}/diff/{other:str}/frames/{frame:str}",
+    sync_to_thread=True,
+    guards=[needs("viewer")],
+    tags=["versions"],
+)
+def diff_frame(hub: Hub, version: FromPath[str], other: FromPath[str], frame: FromPath[str]) -> DiffFrame:
+    """What differs in one frame, and how many pixels of its masks went from one label to another."""
+    a, b = _pair(hub, version, other)
+    found = a.dataset.diff(a, b).frame(plain(frame))
+    changes = [
+        ChangeOut(kind=c.kind, what=c.what, path=c.path, before=_plain(c.before), after=_plain(c.after))
+        for c in found.changes
+    ]
+    moved: list[MaskMove] = []
+    failed: list[str] = []
+    if found.before is not None and found.after is not None and found.changes:
+        sides = Found(a, found.before, ""), Found(b, found.after, "")
+        for source in found.before.sources:
+            for mask in source.masks:
+                try:
+                    moved += _moved(hub, sides, source.id, mask.id)
+                except (SmaltiError, OSError, Refusal) as error:
+                    failed.append(f"{source.id}/{mask.id}: {error}")
+    return DiffFrame(id=found.id, changes=changes, pixels=moved, failed=failed)
+
+
+def _plain(value: Any) -> Any:
+    return None if value is MISSING else msgspec.to_builtins(value)
+
+
+def _moved(hub: Service, sides: tuple[Found, Found], source: str, mask: str) -> list[MaskMove]:
+    other = next((s for s in sides[1].record.sources if s.id == source), None)
+    if other is None or all(m.id != mask for m in other.masks):
+        return []
+    plans = [side.plan(source, mask) for side in sides]
+    if any(plan.is_alpha for plan in plans):
+        return []
+    before, after = (hub.pictures.labels(plan, float(plan.mask.timestamp)) for plan in plans)
+    if before.etag == after.etag:
+        return []
+    if before.map.size_hw != after.map.size_hw:
+        raise Refusal(422, "decode", f"the masks are {before.map.size_hw} and {after.map.size_hw} (height, width)")
+    width = len(after.map.legend.entries) + 1
+    pairs, counts = np.unique(before.map.data.astype(np.int64) * width + after.map.data, return_counts=True)
+    found: Counter[tuple[str | None, str | None]] = Counter()
+    for pair, n in zip(pairs.tolist(), counts.tolist(), strict=True):
+        names = _name(before.map, pair // width), _name(after.map, pair % width)
+        if names[0] != names[1]:
+            found[names] += n
+    return [MaskMove(source=source, mask=mask, before=a, after=b, pixels=n) for (a, b), n in found.most_common()]
+
+
+def _name(labels: Any, number: int) -> str | None:
+    return ", ".join(labels.legend.entries[number - 1].labels) if number else None
+
+
+# ---------------------------------------------------------------------------------------------------------- queries
+@get("/versions/{version:str}/fields", sync_to_thread=True, guards=[needs("viewer")], tags=["versions"])
+def list_fields(hub: Hub, version: FromPath[str]) -> dict[str, list[str]]:
+    """What can be asked of the frames: fixed fields, metadata paths of the first frames, labels."""
+    found = hub.version(version)
+    return {"fields": known_fields("view"), "meta": _meta_paths(hub, found), "labels": _labels(hub, found)}
+
+
+def _labels(hub: Service, version: DatasetVersion) -> list[str]:
+    sets = hub.table(version).columns().labelsets or {}
+    return sorted({label for labels in sets.values() for label in labels})
+
+
+def _meta_paths(hub: Service, version: DatasetVersion) -> list[str]:
+    table = hub.table(version)
+
+    def look() -> list[str]:
+        paths: set[str] = set()
+        for batch in table.rows.scan(["meta"], limit=200):
+            for text in batch.column("meta").to_pylist():
+                _walk(msgspec.json.decode(text) if text else {}, "meta", paths)
+        return sorted(paths)[:500]
+
+    found: list[str] = hub.searches.get_or(("meta", version.id, table.fingerprint), look)
+    return found
+
+
+def _walk(value: Any, path: str, paths: set[str]) -> None:
+    if isinstance(value, dict) and value and path.count(".") < 8:
+        for key, inner in value.items():
+            _walk(inner, f"{path}.{key}", paths)
+    elif path != "meta":
+        paths.add(path)
+
+
+@post("/query/parse", sync_to_thread=True, status_code=200, guards=[needs("viewer")], tags=["queries"])
+def parse_query(hub: Hub, data: JSONBody[ParseQuery]) -> Parsed:
+    """Whether a query can be read, where it cannot and why, and how the word at `column` could go on."""
+    version = hub.version(data.version) if data.version is not None else None
+    answer = Parsed(ok=True)
+    try:
+        parse(data.text, data.mode)
+    except QueryError as error:
+        answer = Parsed(ok=False, error=error.reason, column=error.column)
+        word = re.match(r"[^\s():]*", data.text[error.column :])
+        stop = error.column + (word.end() if word else 0)
+        answer.completions = [
+            Completion(text=text, start=error.column, stop=stop, kind="field") for text in error.completions
+        ]
+    caret = len(data.text) if data.column is None else max(0, min(data.column, len(data.text)))
+    answer.completions += _completions(hub, version, data, caret)
+    return answer
+
+
+def _completions(hub: Service, version: DatasetVersion | None, data: ParseQuery, caret: int) -> list[Completion]:
+    before = data.text[:caret]
+    word = re.search(r"[^\s():]*$", before)
+    start = word.start() if word else caret
+    typed = before[start:]
+    field = re.search(r"([\w.]+):\(?$", before[:start])
+    labels = _labels(hub, version) if version is not None else []
+    if field is not None:
+        values = labels if field[1].rpartition(".")[2] in ("label", "labels") else _values(hub, version, field[1])
+        return _near(typed, [(_quoted(value), "label") for value in values], start, caret)
+    if not typed:
+        return []
+    fields = [(f"{name}:", "field") for name in known_fields(data.mode) if not name.endswith(".") and "<" not in name]
+    meta = [(f"{path}:", "field") for path in _meta_paths(hub, version)] if version is not None else []
+    words = [(name, "operator") for name in ("AND", "OR", "NOT")]
+    return _near(typed, [*fields, *meta, *((_quoted(x), "label") for x in labels), *words], start, caret)
+
+
+def _quoted(value: str) -> str:
+    return value if re.fullmatch(r"[\w.-]+", value) and value not in ("AND", "OR", "NOT") else quote(value)
+
+
+def _values(hub: Service, version: DatasetVersion | None, field: str) -> list[str]:
+    """Texts that the first frames have in a metadata path."""
+    if version is None or not field.startswith("meta."):
+        return []
+    values: set[str] = set()
+    for batch in hub.table(version).rows.scan(["meta"], limit=200):
+        for text in batch.column("meta").to_pylist():
+            found = at_path(msgspec.json.decode(text), field.removeprefix("meta.")) if text else ()
+            values.update(value for value in found if isinstance(value, str))
+    return sorted(values)[:200]
+
+
+def _near(typed: str, known: list[tuple[str, str]], start: int, stop: int) -> list[Completion]:
+    low = typed.casefold()
+    begin = [item for item in known if item[0].casefold().startswith(low)]
+    inside = [item for item in known if low in item[0].casefold() and item not in begin]
+    found = begin + inside
+    if not found and low:
+        near = difflib.get_close_matches(typed, [text for text, _ in known], n=5, cutoff=0.6)
+        found = [item for item in known if item[0] in near]
+    listed = list(dict.fromkeys(found))[:20]
+    return [Completion(text=text, start=start, stop=stop, kind=kind) for text, kind in listed]  # type: ignore[arg-type]
+
+
+@get("/versions/{version:str}/export", sync_to_thread=True, guards=[needs("viewer")], tags=["frames"])
+def export_frames(hub: Hub, version: FromPath[str], fmt: FromQuery[str] = "jsonl", q: FromQuery[str] = "") -> Any:
+    """The frames of a query as JSON lines (whole frames) or CSV (one line a frame)."""
+    if fmt not in ("jsonl", "csv"):
+        raise Refusal(400, "format", f"fmt is {fmt!r}; allowed: jsonl, csv")
+    result = run(hub, hub.version(version), Search(query=q))
+    return frames_csv(result) if fmt == "csv" else frames_jsonl(result)
+
+
+ROUTES = [count, diff_versions, diff_frame, list_fields, parse_query, export_frames]
