@@ -1,0 +1,225 @@
+"""One mask to be read, written down: where its bytes are, and how to understand them. Single masks and runs of a clip."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from smalti import codecs, kept, storage
+from smalti.binding import MaskPlan
+from smalti.codecs.raster import Raster
+from smalti.codecs.sniff import HEAD_BYTES
+from smalti.decode import Lossy, decode_mask, decode_raster
+from smalti.errors import DecodeError, FrameError, TimestampError
+from smalti.labelmap import LabelMap
+from smalti.legend import Legend
+from smalti.open_clips import OpenClip, is_clip, lend_clip
+from smalti.records import Source
+
+__all__ = ["Reading", "join", "plan_reading", "raster_at", "read_mask", "read_run"]
+
+Ready = Callable[[], LabelMap]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A mask to be read; the options are those of `SingleFrame.label_map`.
+
+    Attributes:
+        uri: where the file is, already joined with its base.
+        source: the source that the mask belongs to, whose size is compared; None = none.
+    """
+
+    uri: str
+    legend: Legend | None
+    content_type: str | None = None
+    at_ms: float = 0
+    scheme: str | None = None
+    lossy: Lossy = "auto"
+    tolerance: int | None = None
+    strict: bool = False
+    clamp: bool = False
+    source: Source | None = None
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether the file is opened as a clip, as far as its name and record say."""
+        return is_clip(self.uri, self.content_type)
+
+    @property
+    def question(self) -> tuple[object, ...]:
+        """All that the labels depend on besides the bytes of the file."""
+        return (self.legend, self.content_type, self.at_ms, self.scheme, self.lossy, self.tolerance, self.clamp)
+
+
+def join(uri: str, base: str | None) -> str:
+    """A URI as `storage` takes it: a relative path is relative to the frame file that it stands in."""
+    if not uri:
+        raise FrameError("the URI is empty: the frame names no file here", path="$.sources[0].uri")
+    if base is None or "://" in uri or uri.startswith("/"):
+        return uri
+    return f"{base.rstrip('/')}/{uri}"
+
+
+def plan_reading(
+    plan: MaskPlan, base: str | None, legend: Legend | None, options: tuple[Lossy, int | None, bool, bool]
+) -> Reading:
+    """What a plan asks for; `legend` replaces the plan's own, `options` are (lossy, tolerance, strict, clamp).
+
+    Raises:
+        DecodeError: the mask is alpha, which has no labels.
+    """
+    mask = plan.mask
+    if plan.is_alpha and legend is None:
+        raise DecodeError(
+            f"mask {mask.id!r} is an alpha mask: its values are opacity and have no labels; read it with alpha()",
+            uri=mask.uri,
+        )
+    policy, tolerance, strict, clamp = options
+    return Reading(
+        join(mask.uri, base),
+        legend if legend is not None else plan.legend,
+        mask.content_type,
+        mask.timestamp,
+        (legend.scheme if legend is not None else plan.scheme) or None,
+        policy,
+        tolerance,
+        strict,
+        clamp,
+        plan.source,
+    )
+
+
+def read_mask(reading: Reading, data: bytes | None = None) -> LabelMap:
+    """The label map; `data` are the file's bytes where somebody has fetched them already."""
+    shelf = kept.in_use()
+    if shelf is not None and not reading.strict:
+        found = shelf.through(
+            reading.uri, data, reading.question, lambda got: _named(reading, lambda: _read(reading, got))
+        )
+    else:
+        found = _named(reading, lambda: _read(reading, data))
+    return _with_size_note(found, reading.source)
+
+
+def _read(reading: Reading, data: bytes | None) -> LabelMap:
+    if not reading.is_clip:
+        data = data if data is not None else storage.fetch(reading.uri)
+        if not codecs.is_video(reading.content_type, data[:HEAD_BYTES]):
+            return decode_mask(
+                data,
+                reading.legend,
+                content_type=reading.content_type,
+                lossy=reading.lossy,
+                tolerance=reading.tolerance,
+                strict=reading.strict,
+                scheme=reading.scheme,
+            )
+    with lend_clip(reading.uri, reading.content_type) as opened:
+        raster = _picture(opened, reading.at_ms, clamp=reading.clamp)
+        if _is_quick(reading):
+            return _steady(opened, raster, reading)
+    return _label(raster, reading)
+
+
+def read_run(readings: Iterable[Reading]) -> Iterator[tuple[Reading, Ready | DecodeError]]:
+    """Pictures of one clip in one forward pass: readings of one URI in the order of their times.
+
+    Yields:
+        Each reading with a function that gives its map, to be called on any thread (labels that cost more than the
+        picture are left to it), or with what is wrong with the picture.
+    """
+    listed = list(readings)
+    if not listed:
+        return
+    shelf = kept.in_use()
+    with lend_clip(listed[0].uri, listed[0].content_type) as opened:
+        for reading in listed:
+            try:
+                yield reading, _next(reading, opened, shelf)
+            except DecodeError as error:
+                yield reading, _with_uri(error, reading.uri)
+
+
+def _next(reading: Reading, opened: OpenClip, shelf: "kept.KeptMaps | None") -> Ready:
+    keep = shelf is not None and not reading.strict
+    if shelf is not None and keep:
+        found = shelf.look_up(reading.uri, reading.question)
+        if found is not None:
+            return lambda: _with_size_note(found, reading.source)
+    raster = _picture(opened, reading.at_ms, clamp=reading.clamp)
+    quick = _steady(opened, raster, reading) if _is_quick(reading) else None
+
+    def label() -> LabelMap:
+        found = quick if quick is not None else _named(reading, lambda: _label(raster, reading))
+        if shelf is not None and keep:
+            shelf.put_for(reading.uri, reading.question, found)
+        return _with_size_note(found, reading.source)
+
+    return label
+
+
+def _is_quick(reading: Reading) -> bool:
+    """Whether labels cost less than the picture, so that what did not change since the last is worth remembering."""
+    return reading.lossy == "nearest" and not reading.strict
+
+
+def _steady(opened: OpenClip, raster: Raster, reading: Reading) -> LabelMap:
+    return opened.steady.label(raster, reading.legend, reading.lossy, reading.tolerance, reading.scheme)
+
+
+def _label(raster: Raster, reading: Reading) -> LabelMap:
+    return decode_raster(
+        raster,
+        reading.legend,
+        lossy=reading.lossy,
+        tolerance=reading.tolerance,
+        strict=reading.strict,
+        scheme=reading.scheme,
+    )
+
+
+def raster_at(uri: str, content_type: str | None, at_ms: float, *, clamp: bool = False) -> Raster:
+    """The stored samples of a still, or of the picture of a clip that is nearest to a time."""
+    if not is_clip(uri, content_type):
+        data = storage.fetch(uri)
+        if not codecs.is_video(content_type, data[:HEAD_BYTES]):
+            try:
+                return codecs.decode_still(data, content_type=content_type)
+            except DecodeError as error:
+                raise _with_uri(error, uri) from error.__cause__
+    with lend_clip(uri, content_type) as opened:
+        return _picture(opened, at_ms, clamp=clamp)
+
+
+def _picture(opened: OpenClip, at_ms: float, *, clamp: bool) -> Raster:
+    try:
+        return opened.clip.at(at_ms)
+    except TimestampError as error:
+        if not clamp:
+            raise
+        raster = opened.clip.at(at_ms, clamp=True)
+        note = f"{at_ms:g} ms lies outside the clip ({error.first_ms:g}..{error.last_ms:g} ms); the nearest picture was read"
+        return replace(raster, notes=(*raster.notes, note))
+
+
+def _named(reading: Reading, read: Ready) -> LabelMap:
+    try:
+        return read()
+    except DecodeError as error:
+        raise _with_uri(error, reading.uri) from error.__cause__
+
+
+def _with_uri(error: DecodeError, uri: str) -> DecodeError:
+    """The error, once it says which file it speaks of."""
+    if error.uri is None:
+        error.uri = uri
+        if not str(error.args[0]).startswith(uri):
+            error.args = (f"{uri}: {error.args[0]}", *error.args[1:])
+    return error
+
+
+def _with_size_note(found: LabelMap, source: Source | None) -> LabelMap:
+    height, width = found.size_hw
+    if source is not None and source.width and source.height and (source.height, source.width) != (height, width):
+        note = f"the mask is {width}×{height}, source {source.id!r} says {source.width}×{source.height}; nothing was resized"
+        return replace(found, notes=(*found.notes, note))
+    return found

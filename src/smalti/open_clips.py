@@ -1,0 +1,112 @@
+"""Clips that stay open between requests: neighbouring pictures go on with the decoder that the last one left."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from smalti import codecs, storage
+from smalti.errors import DecodeError
+from smalti.steady import Steady
+
+if TYPE_CHECKING:
+    from smalti.codecs.clip import Clip
+
+__all__ = ["MAX_OPEN_CLIPS", "OpenClip", "close_clips", "is_clip", "lend_clip", "open_clip"]
+
+MAX_OPEN_CLIPS = 8
+"""How many clips stay open; each holds a decoder, its index, and the labels of the last picture where those help."""
+
+_VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".ogv")
+
+
+def is_clip(uri: str, content_type: str | None) -> bool:
+    """Whether to open the URI as a clip, before any byte of it is read; the magic bytes have the last word."""
+    if content_type is not None and codecs.is_video(content_type, b""):
+        return True
+    return content_type is None and uri.split("?", 1)[0].lower().endswith(_VIDEO_ENDINGS)
+
+
+@dataclass(slots=True, eq=False)
+class OpenClip:
+    """A clip, the lock that its one user at a time holds, and what its last pictures taught about the next."""
+
+    clip: "Clip"
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    steady: Steady = field(default_factory=Steady)
+
+
+class _Pool:
+    """Open clips by URI, the least recently used closed first. One request at a time per clip."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clips: OrderedDict[tuple[str, object], OpenClip] = OrderedDict()
+
+    @contextmanager
+    def lend(self, uri: str, content_type: str | None) -> Iterator[OpenClip]:
+        # A decoder does not survive a fork: the process is part of the key.
+        key = (uri, (os.getpid(), *storage.stamp(uri)))
+        with self._lock:
+            entry = self._clips.get(key)
+        if entry is None:
+            opened = OpenClip(codecs.open_clip(storage.open_uri(uri), content_type=content_type, uri=uri))
+            with self._lock:
+                entry = self._clips.setdefault(key, opened)
+            if entry is not opened:
+                opened.clip.close()
+        with entry.busy:
+            yield entry
+        self._settle(key)
+
+    def _settle(self, key: tuple[str, object]) -> None:
+        """Mark as used last, and close what is over the limit and idle."""
+        with self._lock:
+            if key in self._clips:
+                self._clips.move_to_end(key)
+            for old in list(self._clips)[: max(0, len(self._clips) - MAX_OPEN_CLIPS)]:
+                entry = self._clips[old]
+                if entry.busy.acquire(blocking=False):
+                    try:
+                        del self._clips[old]
+                        entry.clip.close()
+                    finally:
+                        entry.busy.release()
+
+    def close(self) -> None:
+        with self._lock:
+            for entry in self._clips.values():
+                with entry.busy:
+                    entry.clip.close()
+            self._clips.clear()
+
+
+_pool = _Pool()
+
+
+@contextmanager
+def lend_clip(uri: str, content_type: str | None = None) -> Iterator[OpenClip]:
+    """The open clip at a URI with what goes with it, for one user at a time."""
+    try:
+        with _pool.lend(uri, content_type) as found:
+            yield found
+    except DecodeError as error:
+        if error.uri is None:
+            error.uri = uri
+            error.args = (f"{uri}: {error.args[0]}", *error.args[1:])
+        raise
+
+
+@contextmanager
+def open_clip(uri: str, content_type: str | None = None) -> "Iterator[Clip]":
+    """The clip at a URI, kept open for neighbouring requests and shared between threads one request at a time."""
+    with lend_clip(uri, content_type) as found:
+        yield found.clip
+
+
+def close_clips() -> None:
+    """Close every clip that is kept open, e.g. before deleting the files."""
+    _pool.close()
