@@ -12,15 +12,15 @@ from smalti.formats import published
 from smalti.formats.building import frame_of, mask_of
 from smalti.formats.files import Stems, first, png_mode, walk
 from smalti.formats.protocol import Detection, Reading
+from smalti.formats.write_cityscapes import SAYS, write
 from smalti.frames import SingleFrame
 from smalti.legend import Legend
 
-__all__ = ["LOOKS_LIKE", "SAYS", "detect", "read"]
+__all__ = ["LOOKS_LIKE", "SAYS", "detect", "read", "write"]
 
 LOOKS_LIKE = (
     "masks end in _gtFine_labelIds.png, _gtFine_instanceIds.png, _gtFine_labelTrainIds.png or _gtFine_color.png"
 )
-SAYS = frozenset({"instances", "ids", "context"})
 
 _MASK = re.compile(
     r"(?P<stem>.+?)_(?P<kind>gtFine|gtCoarse)_(?P<what>labelIds|instanceIds|labelTrainIds|color)\.png$", re.IGNORECASE

@@ -14,13 +14,13 @@ from smalti.formats.building import box_roi, frame_of, polygon_roi, rle_roi
 from smalti.formats.coco_panoptic import split_of
 from smalti.formats.files import Stems, contains, decode_json, raw_bytes, walk
 from smalti.formats.protocol import Detection, Reading
+from smalti.formats.write_coco import SAYS, write
 from smalti.frames import SingleFrame
 from smalti.records import Roi
 
-__all__ = ["LOOKS_LIKE", "SAYS", "detect", "read"]
+__all__ = ["LOOKS_LIKE", "SAYS", "detect", "read", "write"]
 
 LOOKS_LIKE = "a JSON file with images, annotations and categories, or a result file: a list of objects with image_id"
-SAYS = frozenset({"instances", "ids", "overlap", "boxes", "confidence", "void"})
 
 
 class _Image(msgspec.Struct):

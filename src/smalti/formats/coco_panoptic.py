@@ -13,12 +13,12 @@ import msgspec
 from smalti.formats.building import frame_of, mask_of, mask_roi
 from smalti.formats.files import Stems, contains, decode_json, raw_bytes, walk
 from smalti.formats.protocol import Detection, Reading
+from smalti.formats.write_panoptic import SAYS, write
 from smalti.frames import SingleFrame
 
-__all__ = ["LOOKS_LIKE", "MASK_ID", "SAYS", "detect", "read"]
+__all__ = ["LOOKS_LIKE", "MASK_ID", "SAYS", "detect", "read", "write"]
 
 LOOKS_LIKE = "a JSON file with segments_info, and PNG masks whose colours are segment ids"
-SAYS = frozenset({"instances", "ids", "colors"})
 MASK_ID = "panoptic"
 
 

@@ -26,7 +26,6 @@ TOPICS: dict[str, str] = {
     "pixels": "pixels differ: shapes became pixels, or pixels became shapes",
     "masks": "further masks of a frame are not written",
     "video": "a picture of a clip becomes a file of its own",
-    "colors": "the colours of labels are not kept",
     "timestamp": "times are not kept",
     "context": "the grouping of frames is not kept",
     "size": "objects that are too many or too small to be written",

@@ -11,7 +11,7 @@ from smalti.frames import SingleFrame
 __all__ = ["LOOKS_LIKE", "SAYS", "detect", "read"]
 
 LOOKS_LIKE = "a folder of masks (masks, labels, annotations, gt, …), of images, and maybe a legend file"
-SAYS = frozenset({"colors", "multi-label"})
+SAYS = frozenset({"multi-label"})
 
 
 def detect(path: Path) -> Detection | None:

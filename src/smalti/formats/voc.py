@@ -13,14 +13,14 @@ from smalti.formats import published
 from smalti.formats.building import frame_of, mask_of
 from smalti.formats.files import Stems, first, folders, pictures, png_mode, read_lines
 from smalti.formats.protocol import Detection, Reading
+from smalti.formats.write_voc import SAYS, write
 from smalti.frames import SingleFrame
-from smalti.legend import Entry, Legend
+from smalti.legend import Entry, Legend, voc_color
 from smalti.records import Mask
 
-__all__ = ["LOOKS_LIKE", "SAYS", "detect", "read"]
+__all__ = ["LOOKS_LIKE", "SAYS", "detect", "read", "write"]
 
 LOOKS_LIKE = "a folder SegmentationClass with masks, and JPEGImages beside it"
-SAYS = frozenset({"instances", "colors"})
 
 CLASS_FOLDERS = ("SegmentationClass", "SegmentationClassAug", "SegmentationClassPNG")
 OBJECT_FOLDERS = ("SegmentationObject", "SegmentationObjectPNG")
@@ -86,11 +86,22 @@ def legend_of(root: Path) -> Legend:
     for name in ("labelmap.txt", "class_names.txt", "labels.txt"):
         if (root / name).is_file():
             found = Legend.read(root / name, shared="merge")
-            rows = [Entry(e.labels, e.color, e.code if e.code is not None else i) for i, e in enumerate(found)]
-            if all(row.code != 255 for row in rows):
-                rows.append(Entry(("border",), published.voc().entries[-1].color, 255))
-            return Legend.from_entries(rows, kind="indices")
+            return _numbered(found)
     return published.voc()
+
+
+def _numbered(found: Legend) -> Legend:
+    """The legend with indices: a VOC colour says its index; without colours the order counts; else colours alone."""
+    index_of = {voc_color(i): i for i in range(256)}
+    rows = []
+    for position, entry in enumerate(found):
+        code = entry.code if entry.code is not None else index_of.get(entry.color) if entry.color else position
+        rows.append(Entry(entry.labels, entry.color, code))
+    if any(row.code is None for row in rows):
+        return Legend.from_entries([Entry(row.labels, row.color) for row in rows], kind="colors", shared="merge")
+    if all(row.code != 255 for row in rows):
+        rows.append(Entry(("border",), voc_color(255), 255))
+    return Legend.from_entries(rows, kind="indices", shared="merge")
 
 
 def _mask(path: Path, mask_id: str) -> Mask:
@@ -105,6 +116,8 @@ def _mask(path: Path, mask_id: str) -> Mask:
 
 def _legend(classes: Legend, mask: Mask, mask_id: str) -> Legend:
     if mask_id == "class":
+        if classes.kind == "colors":
+            mask.encoding = "rgb"  # the colours of the palette, not its indices
         return classes.as_kind("colors") if mask.encoding == "rgb" else classes
     # Objects are numbered without classes; only the border has a meaning of its own.
     border = 224 | 224 << 8 | 192 << 16 if mask.encoding == "coco" else 255
