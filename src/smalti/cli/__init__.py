@@ -25,6 +25,7 @@ _VERBS = {
     "store": ("smalti.cli.store", "store", "Stores: maintain, verify, backup, restore, purge."),
     "query": ("smalti.cli.query", "query", "Which frames of a version match."),
     "split": ("smalti.cli.query", "split", "Deal frames into train, val, test."),
+    "evaluate": ("smalti.cli.evaluate", "evaluate_command", "Compare predictions with truth: IoU, Dice, boundary IoU."),
     "cache": ("smalti.cli.cache", "cache", "Show or clear the local cache."),
     "doctor": ("smalti.cli.doctor", "doctor", "Say what is installed and which kernels run."),
     "demo": ("smalti.cli.demo", "demo", "Make a small street scene and run everything on it."),
