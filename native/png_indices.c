@@ -13,6 +13,7 @@ typedef struct {
     size_t width, stored, value_size, out_stride; /* pixels; bytes of a stored row; of a value; of a row of values */
     unsigned bits, filter;
     uint8_t *unpacked; /* bits < 8: one byte a pixel */
+    uint8_t *before;   /* with a table: the stored bytes of the row above */
 } index_rows;
 
 #define CONTEXT index_rows
@@ -65,25 +66,43 @@ static void unpack_bits(const uint8_t *bytes, size_t width, unsigned bits, uint8
     for (unsigned shift = 8; x < width; x++) out[x] = (uint8_t)(*bytes >> (shift -= bits) & mask);
 }
 
-static int emit(index_rows *rows) {
-    size_t width = rows->width;
-    if (rows->bits == 16) {
-        if (!rows->table) {
-            swap_words(rows->words, (uint16_t *)(void *)rows->out, width);
-            return PNG_OK;
-        }
-        uint16_t *samples = (uint16_t *)(void *)rows->unpacked;
-        swap_words(rows->words, samples, width);
-        return lookup(samples, width, 2, rows->table, 65536, rows->value_size, rows->out) ? PNG_UNUSUAL : PNG_OK;
+/* Pixels from..end of the row through the table; 8 or 16 bits. */
+static int emit_part(index_rows *rows, size_t from, size_t end) {
+    void *out = rows->out + from * rows->value_size;
+    if (rows->bits == 8)
+        return lookup(rows->bytes + from, end - from, 1, rows->table, 256, rows->value_size, out) ? PNG_UNUSUAL : PNG_OK;
+    uint16_t *samples = (uint16_t *)(void *)rows->unpacked;
+    swap_words(rows->words + from, samples, end - from);
+    return lookup(samples, end - from, 2, rows->table, 65536, rows->value_size, out) ? PNG_UNUSUAL : PNG_OK;
+}
+
+/* Most of a mask's row equals the row above: values are copied, and only blocks that changed ask the table. */
+static int emit_changed(index_rows *rows) {
+    enum { BLOCK = 64 };
+    size_t size = rows->bits / 8, n = rows->stored;
+    int status = PNG_OK;
+    memcpy(rows->out, rows->out - rows->out_stride, rows->out_stride);
+    for (size_t i = 0; status == PNG_OK; ) {
+        i += same_bytes(rows->bytes + i, rows->before + i, n - i);
+        if (i >= n) break;
+        size_t from = i / BLOCK * BLOCK, end = from + BLOCK < n ? from + BLOCK : n;
+        status = emit_part(rows, from / size, end / size);
+        i = end;
     }
-    const uint8_t *samples = rows->bytes;
+    return status;
+}
+
+static int emit(index_rows *rows, uint32_t y) {
+    size_t width = rows->width;
     if (rows->bits < 8) {
         uint8_t *unpacked = rows->table ? rows->unpacked : rows->out;
         unpack_bits(rows->bytes, width, rows->bits, unpacked);
-        samples = unpacked;
+        if (!rows->table) return PNG_OK;
+        return lookup(unpacked, width, 1, rows->table, 256, rows->value_size, rows->out) ? PNG_UNUSUAL : PNG_OK;
     }
-    if (rows->table) return lookup(samples, width, 1, rows->table, 256, rows->value_size, rows->out) ? PNG_UNUSUAL : PNG_OK;
-    if (rows->bits == 8) memcpy(rows->out, samples, width);
+    if (rows->table) return y ? emit_changed(rows) : emit_part(rows, 0, width);
+    if (rows->bits == 8) memcpy(rows->out, rows->bytes, width);
+    else swap_words(rows->words, (uint16_t *)(void *)rows->out, width);
     return PNG_OK;
 }
 
@@ -99,9 +118,10 @@ static int index_row(void *context, uint32_t y, unsigned filter, const uint8_t *
     if (kept) {
         memcpy(rows->out, rows->out - rows->out_stride, rows->out_stride);
     } else {
+        if (rows->table && rows->bits >= 8) memcpy(rows->before, rows->bytes, stored);
         if (rows->bits == 16) unfilter2_row(rows, filter, bytes, previous, rows->words, rows->width);
         else unfilter_bytes(rows, filter, bytes, previous);
-        status = emit(rows);
+        status = emit(rows, y);
     }
     rows->out += rows->out_stride;
     return status;
@@ -114,11 +134,13 @@ int png_indices(const png_file *png, const void *table, size_t value_size, void 
     rows.value_size = table ? value_size : png->bits == 16 ? 2 : 1;
     rows.out_stride = rows.width * rows.value_size;
     uint16_t *row = calloc(rows.stored / 2 + 1, 2), *unpacked = malloc(rows.width * 2);
+    rows.before = malloc(rows.stored);
     rows.bytes = (uint8_t *)row;
     rows.words = row;
     rows.unpacked = (uint8_t *)unpacked;
-    int status = row && unpacked ? png_rows(png, index_row, &rows) : PNG_NO_MEMORY;
+    int status = row && unpacked && rows.before ? png_rows(png, index_row, &rows) : PNG_NO_MEMORY;
     free(row);
     free(unpacked);
+    free(rows.before);
     return status;
 }
