@@ -28,7 +28,14 @@ def picture(rng: random.Random, width: int, height: int, bits: int, color: int) 
     cut = rng.randrange(len(stream))
     palette = chunk(b"PLTE", bytes(rng.randrange(256) for _ in range(3 << bits))) if color == 3 else b""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + palette + chunk(b"IDAT", stream[:cut]) + chunk(b"IDAT", stream[cut:]) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + palette
+        + chunk(b"IDAT", stream[:cut])
+        + chunk(b"IDAT", stream[cut:])
+        + chunk(b"IEND", b"")
+    )
 
 
 def main(folder: Path) -> None:
