@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smalti import storage
 from smalti.errors import VersionError
 from smalti.store.catalog import Catalog, open_catalog
 from smalti.store.dataset import Dataset
@@ -93,7 +94,9 @@ class Store:
         """The table of a dataset; one per store and dataset, so that caches are shared."""
         where = row.uri if "://" in row.uri or os.path.isabs(row.uri) else f"{self.uri}/{row.uri}"
         if where not in self._engines:
-            self._engines[where] = Engine(where, {key: str(value) for key, value in self.options.items()})
+            # What the environment and profile files say about the place, then what the caller said.
+            options = storage.store_options(where) | {key: str(value) for key, value in self.options.items()}
+            self._engines[where] = Engine(where, options)
         return self._engines[where]
 
     # ---------------------------------------------------------------------------------------------- datasets

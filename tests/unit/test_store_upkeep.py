@@ -1,0 +1,283 @@
+"""Import and export, uploads, mask facts, maintenance, verification, backup and purge."""
+
+import hashlib
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+from tests.store_frames import frame, frames
+
+from smalti import storage, wire
+from smalti.errors import FrameError, StorageError, VersionError
+from smalti.facts import MaskFacts
+from smalti.records import Frame, Mask, Roi, RoiMask, Source
+from smalti.store import Dataset, Store, open_store
+from smalti.store.upload import Uploader
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "store")
+
+
+@pytest.fixture
+def data(store: Store) -> Dataset:
+    return store.create_dataset("data")
+
+
+# ---------------------------------------------------------------------------------------------------- import, export
+@pytest.mark.parametrize("ending", ["jsonl", "arrow", "parquet"])
+def test_what_is_exported_is_imported(data: Dataset, tmp_path: Path, ending: str) -> None:
+    given = [*frames(30), frame(40, extra={"saved": 1}, meta_blob={"a": [None]}), frame(41, timestamp=2**53 + 1)]
+    first, second = data.create_version("first"), data.create_version("second")
+    first.add_frames(given)
+    assert first.export_file(tmp_path / f"out.{ending}") == 32
+    assert second.import_file(tmp_path / f"out.{ending}") == []
+    assert list(second.records()) == list(first.records())
+    assert len(data.diff("first", "second")) == 0
+
+
+def test_json_lines_in_any_dialect_are_taken_and_bad_ones_named(data: Dataset, tmp_path: Path) -> None:
+    odd = wire.to_dict(frame(1)) | {"id": 7, "rois": [{"labels": "car", "poly": [[0, 0], [1, 1]]}]}
+    bare = {"sources": [{"id": "a", "uri": "u"}]}
+    lines = [json.dumps(odd), "", "{oops", json.dumps(bare), json.dumps({"id": "x", "sources": []})]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    version = data.create_version("v")
+    failed = version.import_file(tmp_path / "in.jsonl")
+    assert [item.error.split(": ")[0].rpartition("/")[2] for item in failed] == ["in.jsonl:3", "in.jsonl:5"]
+    assert {record.id for record in version.records()} == {"7", wire.stable_id(wire.from_dict(bare))}
+    assert version.get_record("7").rois[0].label == ["car"]
+
+
+def test_a_file_of_another_kind_is_refused(data: Dataset, tmp_path: Path) -> None:
+    version = data.create_version("v")
+    with pytest.raises(FrameError, match="names no format"):
+        version.import_file("frames.csv")
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(FrameError, match="not readable as parquet"):
+        version.import_file(tmp_path / "x.parquet")
+    with pytest.raises(FileNotFoundError):
+        version.import_file(tmp_path / "none.arrow")
+    assert data.catalog.get_lease(version.id) is None
+
+
+# ----------------------------------------------------------------------------------------------------------- uploads
+def test_local_files_are_uploaded_and_hashed(data: Dataset, tmp_path: Path) -> None:
+    for name, text in (("i.png", b"image"), ("m.png", b"mask")):
+        (tmp_path / name).write_bytes(text)
+    source = Source(id="s", uri=str(tmp_path / "i.png"), masks=[Mask(id="seg", uri=(tmp_path / "m.png").as_uri())])
+    good = Frame(id="good", sources=[source, Source(id="far", uri="s3://b/x.png")])
+    bad = Frame(id="bad", sources=[Source(id="s", uri=str(tmp_path / "missing.png"))])
+    version = data.create_version("v")
+    (failed,) = version.add_frames([good, bad], upload_to=str(tmp_path / "bucket"))
+    assert (failed.id, failed.kind) == ("bad", "upload")
+    (found,) = version.records()
+    assert Path(found.sources[0].uri).read_bytes() == b"image"
+    assert Path(found.sources[0].masks[0].uri).read_bytes() == b"mask"
+    assert found.sources[0].uri.startswith(f"{tmp_path / 'bucket'}/{data.id}/{version.id}/")
+    digests = [hashlib.sha256(text).hexdigest() for text in (b"image", b"mask")]
+    assert found.sources[0].meta["hash"] == {"source": digests[0], "mask_source": [digests[1]]}
+    assert found.sources[1].uri == "s3://b/x.png"
+    assert source.uri == str(tmp_path / "i.png")
+
+
+def test_an_upload_is_tried_again_and_given_up(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "i.png").write_bytes(b"image")
+    item = Frame(id="a", sources=[Source(id="s", uri=str(tmp_path / "i.png"))])
+    put, calls, waited = storage.put, [0], []
+
+    def flaky(uri: str, content: bytes) -> None:
+        calls[0] += 1
+        if calls[0] % 5 or calls[0] > 5:
+            raise StorageError("the line is down")
+        put(uri, content)
+
+    monkeypatch.setattr("smalti.store.upload.storage.put", flaky)
+    uploader = Uploader(data.create_version("v"), str(tmp_path / "bucket"), wait=waited.append)
+    failed: list[Any] = []
+    assert len(list(uploader.upload([item], failed))) == 1
+    assert len(waited) == 4
+    (tmp_path / "j.png").write_bytes(b"other")
+    other = Frame(id="b", sources=[Source(id="s", uri=str(tmp_path / "j.png"))])
+    assert list(uploader.upload([other], failed)) == []
+    assert "the line is down" in failed[0].error
+
+
+# ------------------------------------------------------------------------------------------------------------- facts
+def masked(folder: Path, name: str, columns: int) -> Frame:
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[:, :columns] = (1, 2, 3)
+    Image.fromarray(pixels).save(folder / f"{name}.png")
+    source = Source(id="s", uri="i.png", masks=[Mask(id="seg", uri=str(folder / f"{name}.png"))])
+    return Frame(id=name, sources=[source], rois=[Roi(label=["car"], mask=RoiMask(id="seg", value=[1, 2, 3]))])
+
+
+def test_facts_are_counted_once_and_kept(data: Dataset, tmp_path: Path) -> None:
+    version = data.create_version("v")
+    broken = Frame(id="broken", sources=[Source(id="s", uri="i", masks=[Mask(id="m", uri=str(tmp_path / "no.png"))])])
+    version.add_frames(
+        [
+            masked(tmp_path, "a", 2),
+            masked(tmp_path, "b", 8),
+            broken,
+            Frame(id="bare", sources=[Source(id="s", uri="u")]),
+        ]
+    )
+    etags = [version.etag(id_) for id_ in version.frame_ids()]
+    assert [item.id for item in version.compute_facts(threads=2)] == ["broken"]
+    rows = {
+        row["id"]: row
+        for row in version.rows().table(["id", "px_known", "px_label", "px_count", "px_void", "px_masks"]).to_pylist()
+    }
+    assert (rows["a"]["px_label"], rows["a"]["px_count"], rows["a"]["px_void"]) == (["car"], [8], 0.75)
+    assert (rows["b"]["px_count"], rows["b"]["px_void"]) == ([32], 0.0)
+    assert [rows[id_]["px_known"] for id_ in ("broken", "bare")] == [False, True]
+    (facts,) = msgspec.json.decode(rows["a"]["px_masks"], type=list[MaskFacts])
+    assert (facts.mask, facts.size_hw, facts.codec) == ("seg", (4, 8), "png")
+    assert [version.etag(id_) for id_ in version.frame_ids()] == etags
+    (tmp_path / "a.png").unlink()
+    assert [item.id for item in version.compute_facts()] == ["broken"]  # the others are not opened again
+    assert {item.id for item in version.compute_facts(again=True)} == {"a", "broken"}
+
+
+def test_facts_at_import_and_after_an_edit(data: Dataset, tmp_path: Path) -> None:
+    version = data.create_version("v")
+    assert version.add_frames([masked(tmp_path, "a", 2)], facts=True) == []
+    assert version.rows().count("px_known") == 1
+    version.add_frames([masked(tmp_path, "a", 3)])
+    assert version.rows().count("px_known") == 0
+    version.publish(facts=True)
+    assert version.stats["frames_with_facts"] == 1
+
+
+# ------------------------------------------------------------------------------------------------- upkeep and verify
+def test_maintenance_tidies_drafts_and_sweeps_what_crashes_left(data: Dataset, store: Store) -> None:
+    draft = data.create_version("v")
+    for number in range(0, 300, 30):
+        draft.add_frames(frames(30, start=number))
+    data.engine.create_branch("v-orphan.lance")
+    tree = data.engine.uri + "/tree"
+    Path(tree, "v-half.lance", "_versions").mkdir(parents=True)
+    done = store.maintain()
+    assert (done.tidied, done.swept) == (["data@v"], [])
+    assert draft.rows().raggedness(1 << 16)[0] == 1
+    assert set(draft.rows().indices()) >= {"id", "labels", "labelsets", "meta_kv"}
+    assert sorted(store.maintain(sweep_after=timedelta(0)).swept) == ["v-half.lance", "v-orphan.lance"]
+    assert sorted(path.name for path in Path(tree).iterdir()) == [draft.row.branch]
+    assert store.verify().problems == []
+    with pytest.raises(ValueError, match="1 day"):
+        store.maintain(older_than=timedelta(hours=1))
+
+
+def test_a_busy_version_is_skipped(data: Dataset, store: Store) -> None:
+    draft = data.create_version("v")
+    with draft.lease("somebody"):
+        assert "somebody" in store.maintain().skipped["data@v"]
+
+
+def test_a_child_of_an_indexed_version_survives_compaction(data: Dataset, store: Store) -> None:
+    first = data.create_version("v")
+    first.add_frames(frames(300))
+    child = first.publish().child("w")
+    child.add_frames([frame(number, blob="x") for number in range(0, 300, 2)])
+    store.maintain()
+    assert child.rows().count("id = 'f0004'") == 1
+    assert child.rows().count("array_has(labels, 'car')") == 150
+    assert first.rows().count("array_has(labels, 'car')") == 150
+    assert len(data.diff("v", "w").changed) == 150
+
+
+def test_verify_finds_what_is_wrong(data: Dataset, store: Store) -> None:
+    version = data.create_version("v")
+    version.add_frames(frames(5))
+    assert store.verify().frames == {"data@v": 5}
+    with version.writing() as branch:
+        branch.dataset.update({"blob": "'tampered'"}, where="id = 'f0002'")
+        branch.dataset.update({"px_void": "0.5", "labels": "make_array('x')"}, where="id = 'f0003'")
+    problems = store.verify().problems
+    assert any("'f0002' is not what its hash says" in text for text in problems)
+    assert any("column labels" in text for text in problems)
+    data.engine.delete_branch(version.row.branch)
+    assert "is not there" in store.verify().problems[0]
+
+
+# ---------------------------------------------------------------------------------------------------- backup, purge
+def family(data: Dataset) -> None:
+    first = data.create_version("first")
+    first.add_frames(frames(20))
+    first.set_masks_labels({(1, 2, 3): "car"})
+    data.declare("meta.n", "int")
+    second = first.publish().child("second")
+    second.add_frames([frame(1, blob="x"), frame(30)])
+    second.delete_frames(["f0002", "f0003"])
+    third = second.publish().child("third")
+    third.add_frames([frame(3, blob="back"), frame(31)])
+    data["first"].child("side").delete_frames(["f0001"])
+
+
+def test_a_backup_is_the_same_store_and_a_restore_too(data: Dataset, store: Store, tmp_path: Path) -> None:
+    family(data)
+    copied = store.backup(tmp_path / "backup")
+    assert copied == {"data@first": 20, "data@second": 19, "data@third": 21, "data@side": 19}
+    with pytest.raises(VersionError, match="not empty"):
+        store.backup(tmp_path / "backup")
+    open_store(tmp_path / "backup").backup(tmp_path / "restored")
+    for place in ("backup", "restored"):
+        other = open_store(tmp_path / place)
+        assert other.verify().problems == []
+        for version in data.versions():
+            twin = other["data"][version.name]
+            assert (twin.id, twin.state, twin.stats) == (version.id, version.state, version.stats)
+            assert list(twin.records()) == list(version.records())
+        assert other["data"].diff("first", "third").changed == data.diff("first", "third").changed
+        assert other["data"]["second"].rows().count("m__n >= 18") == 3
+        assert [depth for depth, _ in other["data"].tree()] == [depth for depth, _ in data.tree()]
+
+
+def bytes_with(folder: Path, text: bytes) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
+
+
+def test_a_purge_erases_a_frame_from_every_version_and_from_disk(data: Dataset, store: Store, tmp_path: Path) -> None:
+    family(data)
+    third = data["third"]
+    third.add_frames([frame(50, blob="SECRET-ONE")])
+    third.add_frames([frame(50, blob="SECRET-TWO")])
+    third.delete_frames(["f0050"])
+    expected = {v.name: [r for r in v.records() if r.id not in ("f0001", "f0050")] for v in data.versions()}
+    assert bytes_with(tmp_path / "store", b"SECRET-")
+    erased = store.purge(["f0001", "f0050"], who="ann", why="asked to be forgotten")
+    assert erased == {"data@first": 1, "data@second": 1, "data@third": 1}
+    assert not bytes_with(tmp_path / "store", b"SECRET-")
+    found = store["data"]
+    assert {v.name: list(v.records()) for v in found.versions()} == expected
+    assert found["second"].is_published
+    assert store.verify().problems == []
+    assert store.catalog.audit()[0].detail["why"] == "asked to be forgotten"
+    found["third"].add_frames([frame(60)])
+    assert found["third"].publish().is_published
+
+
+def test_a_purge_needs_a_reason_and_a_dead_one_is_finished(
+    data: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(data)
+    with pytest.raises(VersionError, match="who asked"):
+        store.purge(["f0001"], who="ann", why=" ")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smalti.store.copying.finish_move", die)
+    with pytest.raises(KeyboardInterrupt):
+        store.purge(["f0001"], who="ann", why="test")
+    monkeypatch.undo()
+    again = open_store(store.uri)
+    assert [len(version) for version in again["data"].versions()] == [19, 18, 20, 19]
+    assert again.verify().problems == []
+    assert len(list(Path(store.uri).glob("*.lance"))) == 1
