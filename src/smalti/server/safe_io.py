@@ -85,6 +85,8 @@ def open_under(root: Path, components: Iterable[str], *, uri: str, max_bytes: in
         StorageError: it is too large.
     """
     names = list(components)
+    if not names:
+        raise _refused(uri, "it is a folder")
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in names[:-1]:
