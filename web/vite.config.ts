@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import preact from "@preact/preset-vite";
 import { defineConfig, type Plugin } from "vite";
 
@@ -18,7 +17,7 @@ export default defineConfig({
   base: "./",
   plugins: [preact({ devToolsEnabled: false }), rootedIndex()],
   build: {
-    outDir: fileURLToPath(new URL("../src/smalti/server/static", import.meta.url)),
+    outDir: new URL("../src/smalti/server/static", import.meta.url).pathname,
     emptyOutDir: true,
     target: "es2022",
     modulePreload: { polyfill: false },

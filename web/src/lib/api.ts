@@ -4,15 +4,18 @@ import type {
   ApiKey,
   Dataset,
   Dataview,
-  FilterRule,
-  Finding,
-  Frame,
-  LegendAnswer,
+  DiffFrame,
+  Explained,
+  FrameOut,
+  Ids,
+  Job,
+  Legend,
   MaskInfo,
   Me,
   Page,
-  ParseAnswer,
+  Parsed,
   Project,
+  Roi,
   SearchBody,
   SearchPage,
   Statistics,
@@ -20,12 +23,17 @@ import type {
   Version,
   VersionDiff,
   VideoInfo,
+  ViewPage,
 } from "./types";
 import { at, query } from "./url";
 
 const enc = encodeURIComponent;
 
 /** Every page of a list; lists of datasets, versions and keys are short, frames are never read this way. */
+/** Where a page's names lead: the version itself, with the id that the API goes by. */
+export const findVersion = (dataset: string, version: string) =>
+  get<Version>(at.of(`/datasets/${enc(dataset)}/versions/${enc(version)}`));
+
 async function all<T>(url: string): Promise<T[]> {
   const found: T[] = [];
   let cursor: string | null | undefined;
@@ -33,18 +41,18 @@ async function all<T>(url: string): Promise<T[]> {
     const page: Page<T> | T[] = await get(url + (cursor ? `${url.includes("?") ? "&" : "?"}cursor=${enc(cursor)}` : ""));
     if (Array.isArray(page)) return page;
     found.push(...page.items);
-    cursor = page.cursor;
+    cursor = page.next;
   } while (cursor);
   return found;
 }
 
 export const auth = {
   me: () => get<Me>(at.of("/auth/me")),
-  login: (user: string, password: string) => json<Me>(at.of("/auth/login"), { body: { user, password } }),
+  login: (name: string, password: string) => json<Me>(at.of("/auth/login"), { body: { name, password } }),
   exchange: (token: string) => json<Me>(at.of("/auth/token-exchange"), { body: { token } }),
   logout: () => json(at.of("/auth/logout"), { body: {} }),
   keys: () => all<ApiKey>(at.of("/auth/keys")),
-  makeKey: async (label: string) => (await json<ApiKey>(at.of("/auth/keys"), { body: { label } })).data,
+  makeKey: async (note: string) => (await json<ApiKey>(at.of("/auth/keys"), { body: { note } })).data,
   dropKey: (key: string) => json(at.of(`/auth/keys/${enc(key)}`), { method: "DELETE" }),
 };
 
@@ -52,13 +60,17 @@ export const serverVersion = () => get<{ version: string }>(at.of("/version"));
 
 export const projects = { list: () => all<Project>(at.of("/projects")) };
 
+const quoted = (etag: string): string => `"${etag}"`;
+
 export const datasets = {
-  list: () => all<Dataset>(at.of("/datasets")),
+  list: () => all<Dataset>(at.of("/datasets?limit=200")),
   get: (dataset: string) => get<Dataset>(at.of(`/datasets/${enc(dataset)}`)),
-  create: async (body: Partial<Dataset>) => (await json<Dataset>(at.of("/datasets"), { body })).data,
-  change: async (dataset: string, body: Partial<Dataset>) =>
-    (await json<Dataset>(at.of(`/datasets/${enc(dataset)}`), { method: "PATCH", body })).data,
-  remove: (dataset: string) => json(at.of(`/datasets/${enc(dataset)}`), { method: "DELETE" }),
+  create: async (body: { name: string; project?: string | null; version?: string | null }) =>
+    (await json<Dataset>(at.of("/datasets"), { body })).data,
+  change: async (dataset: Dataset, body: Partial<Pick<Dataset, "name" | "project" | "description" | "tags">>) =>
+    (await json<Dataset>(at.of(`/datasets/${dataset.id}`), { method: "PATCH", body, ifMatch: quoted(dataset.etag) })).data,
+  remove: (dataset: Dataset, force: boolean) =>
+    json(at.of(`/datasets/${dataset.id}${query({ force })}`), { method: "DELETE", ifMatch: quoted(dataset.etag) }),
   versions: (dataset: string) => all<Version>(at.of(`/datasets/${enc(dataset)}/versions`)),
   createVersion: async (dataset: string, body: { name: string; parents?: string[] }) =>
     (await json<Version>(at.of(`/datasets/${enc(dataset)}/versions`), { body })).data,
@@ -66,47 +78,70 @@ export const datasets = {
 
 export const versions = {
   get: (version: string) => get<Version>(at.version(version)),
-  change: async (version: string, body: Partial<Version>) =>
-    (await json<Version>(at.version(version), { method: "PATCH", body })).data,
-  remove: (version: string) => json(at.version(version), { method: "DELETE" }),
-  publish: async (version: string, force = false) =>
-    (await json<Version>(`${at.version(version)}/publish`, { body: { force } })).data,
+  change: async (version: Version, body: Partial<Pick<Version, "name" | "description" | "tags">>) =>
+    (await json<Version>(at.version(version.id), { method: "PATCH", body, ifMatch: quoted(version.etag) })).data,
+  remove: (version: Version, force: boolean) =>
+    json(`${at.version(version.id)}${query({ force })}`, { method: "DELETE", ifMatch: quoted(version.etag) }),
+  publish: async (version: Version, body: { check: boolean; force: boolean }) =>
+    (await json<Version>(`${at.version(version.id)}/publish`, { body, ifMatch: quoted(version.etag) })).data,
+  child: async (version: string, name: string) =>
+    (await json<Version>(`${at.version(version)}/child`, { body: { name } })).data,
   metadata: (version: string) => json<Record<string, unknown>>(`${at.version(version)}/metadata`),
   setMetadata: (version: string, body: unknown, ifMatch: string | null) =>
     json<Record<string, unknown>>(`${at.version(version)}/metadata`, { method: "PUT", body, ifMatch }),
-  diff: (a: string, b: string) => get<VersionDiff>(`${at.version(a)}/diff/${enc(b)}`),
+  diff: (a: string, b: string, cursor?: string | null) =>
+    get<VersionDiff>(`${at.version(a)}/diff/${enc(b)}${query({ cursor })}`),
+  diffFrame: (a: string, b: string, frame: string) =>
+    get<DiffFrame>(`${at.version(a)}/diff/${enc(b)}/frames/${enc(frame)}`),
   statistics: async (version: string, body: StatisticsBody, signal?: AbortSignal) =>
     (await json<Statistics>(`${at.version(version)}/statistics`, { body, signal })).data,
-  report: (version: string) => get<{ findings: Finding[] }>(`${at.version(version)}/check`),
+  countPixels: async (version: string) => (await json<Job>(`${at.version(version)}/facts`, { method: "POST" })).data,
+  report: (version: string) => get<CheckReport | null>(`${at.version(version)}/report`),
 };
+
+/** What a check of the masks said: see src/smalti/lint/report.py. */
+export interface CheckReport {
+  findings: { code: string; severity: "error" | "warning" | "info"; where: string; message: string; hint: string }[];
+  frames?: number;
+  masks?: number;
+}
 
 export const frames = {
   search: async (version: string, body: SearchBody, signal?: AbortSignal) =>
     (await json<SearchPage>(`${at.version(version)}/frames/search`, { body, signal })).data,
   ids: async (version: string, body: SearchBody, signal?: AbortSignal) =>
-    (await json<{ ids: string[]; total: number }>(`${at.version(version)}/frames/ids`, { body, signal })).data,
-  get: (version: string, frame: string): Promise<Answer<Frame>> => json<Frame>(at.frame(version, frame)),
-  patch: (version: string, frame: string, ops: unknown[], ifMatch: string | null) =>
-    json<Frame>(at.frame(version, frame), {
-      method: "PATCH",
-      body: ops,
-      ifMatch,
-      type: "application/json-patch+json",
-    }),
+    (await json<Ids>(`${at.version(version)}/frames/ids`, { body, signal })).data,
+  get: (version: string, frame: string): Promise<Answer<FrameOut>> => json<FrameOut>(at.frame(version, frame)),
+  patch: (version: string, frame: string, body: FramePatch, ifMatch: string | null) =>
+    json<FrameOut>(at.frame(version, frame), { method: "PATCH", body, ifMatch }),
 };
 
-export const parseQuery = async (text: string, mode: "frame" | "roi" | "source" | "view", signal?: AbortSignal) =>
-  (await json<ParseAnswer>(at.of("/query/parse"), { body: { text, mode }, signal })).data;
+/** An edit: the whole list of ROIs, the whole metadata, or both. */
+export interface FramePatch {
+  rois?: readonly Roi[];
+  meta?: Readonly<Record<string, unknown>>;
+}
+
+export interface ParseBody {
+  text: string;
+  mode: "frame" | "roi" | "source" | "view";
+  column?: number;
+  version?: string | null;
+}
+
+export const parseQuery = async (body: ParseBody, signal?: AbortSignal) =>
+  (await json<Parsed>(at.of("/query/parse"), { body, signal })).data;
 
 export const media = {
   image: (v: string, f: string, s: string, t?: number | null, size?: number) =>
     `${at.source(v, f, s)}/image${query({ t, size })}`,
-  thumb: (v: string, f: string, s: string, size = 256) => `${at.source(v, f, s)}/thumb${query({ size })}`,
+  thumb: (v: string, f: string, s: string, size = 256, overlay?: string) =>
+    `${at.source(v, f, s)}/thumb${query({ size, overlay })}`,
   video: (v: string, f: string, s: string) => `${at.source(v, f, s)}/video`,
   videoInfo: (v: string, f: string, s: string) => get<VideoInfo>(`${at.source(v, f, s)}/video/info`),
   masks: async (v: string, f: string, s: string): Promise<MaskInfo[]> => all<MaskInfo>(`${at.source(v, f, s)}/masks`),
   legend: (v: string, f: string, s: string, m: string, t?: number | null) =>
-    get<LegendAnswer>(`${at.mask(v, f, s, m)}/legend${query({ t })}`),
+    get<Legend>(`${at.mask(v, f, s, m)}/legend${query({ t })}`),
 };
 
 export interface IndexMap {
@@ -146,21 +181,19 @@ export const alphaUrl = (v: string, f: string, s: string, m: string, t?: number 
   `${at.mask(v, f, s, m)}/alpha${query({ t })}`;
 
 export const dataviews = {
-  list: () => all<Dataview>(at.of("/dataviews")),
-  get: (id: string) => json<Dataview>(at.of(`/dataviews/${enc(id)}`)),
-  create: async (body: Partial<Dataview>) => (await json<Dataview>(at.of("/dataviews"), { body })).data,
-  change: (id: string, body: Partial<Dataview>, ifMatch: string | null) =>
-    json<Dataview>(at.of(`/dataviews/${enc(id)}`), { method: "PATCH", body, ifMatch }),
-  remove: (id: string) => json(at.of(`/dataviews/${enc(id)}`), { method: "DELETE" }),
-  act: async (id: string, what: "clone" | "publish" | "archive" | "restore") =>
-    (await json<Dataview>(at.of(`/dataviews/${enc(id)}/${what}`), { body: {} })).data,
-  preview: async (id: string) =>
-    (
-      await json<{ hits: (Frame & { dataset?: string; version?: string })[]; total: number; explain?: string }>(
-        at.of(`/dataviews/${enc(id)}/preview`),
-        { body: {} },
-      )
-    ).data,
+  list: (archived: boolean) => all<Dataview>(at.of(`/dataviews${query({ archived: archived || null })}`)),
+  get: (id: string) => get<Dataview>(at.of(`/dataviews/${enc(id)}`)),
+  create: async (body: { name: string; spec?: Record<string, unknown> }) =>
+    (await json<Dataview>(at.of("/dataviews"), { body })).data,
+  change: async (view: Dataview, body: Partial<Pick<Dataview, "name" | "description" | "tags" | "spec">>) =>
+    (await json<Dataview>(at.of(`/dataviews/${enc(view.id)}`), { method: "PATCH", body, ifMatch: quoted(view.etag) })).data,
+  remove: (view: Dataview) => json(at.of(`/dataviews/${enc(view.id)}`), { method: "DELETE", ifMatch: quoted(view.etag) }),
+  act: async (view: Dataview, what: "clone" | "publish" | "archive" | "restore") =>
+    (await json<Dataview>(at.of(`/dataviews/${enc(view.id)}/${what}`), { method: "POST", ifMatch: quoted(view.etag) })).data,
+  preview: async (spec: unknown, signal?: AbortSignal) =>
+    (await json<ViewPage>(at.of("/dataviews/preview"), { body: spec, signal })).data,
+  explain: async (spec: unknown, signal?: AbortSignal) =>
+    (await json<Explained>(at.of("/dataviews/explain"), { body: spec, signal })).data,
 };
 
-export type { FilterRule };
+export const job = (id: string) => get<Job>(at.of(`/jobs/${enc(id)}`));

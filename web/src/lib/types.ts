@@ -3,65 +3,64 @@
 export interface Page<T> {
   items: T[];
   total?: number;
-  cursor?: string | null;
+  next?: string | null;
 }
 
 export interface Me {
-  user: string | null;
+  name: string;
   role: "viewer" | "annotator" | "admin";
-  /** False where the server asks for no login at all. */
-  auth: boolean;
+  via: string;
+  can: string[];
 }
 
 export interface ApiKey {
   access_key: string;
   /** Only in the answer that makes the key. */
   secret_key?: string;
-  label?: string | null;
-  created_at?: string | null;
-  last_used_at?: string | null;
+  user: string;
+  note?: string;
+  created?: string;
+  revoked?: string | null;
 }
 
 export interface Project {
-  id: string;
   name: string;
-  description?: string;
-  datasets?: number;
+  datasets: number;
 }
 
 export interface Dataset {
   id: string;
   name: string;
-  project?: string | null;
-  description?: string;
+  project: string | null;
+  description: string;
   tags: string[];
-  metadata?: Record<string, unknown>;
-  created_at?: string | null;
-  updated_at?: string | null;
-  created_by?: string | null;
+  metadata: Record<string, unknown>;
+  created: string;
+  updated: string;
   versions: number;
-  frames: number;
-  annotated?: number;
-  masks?: number;
-  classes?: number;
-  top_labels?: string[];
+  frames: number | null;
+  annotated: number | null;
+  top_labels: string[];
+  /** The version that changed last. */
+  head: string | null;
+  etag: string;
 }
 
 export interface Version {
   id: string;
-  name: string;
   dataset: string;
-  state: "draft" | "published" | string;
+  dataset_name: string;
+  name: string;
+  state: string;
   parents: string[];
-  depth?: number;
-  frames: number;
-  description?: string;
-  tags?: string[];
-  metadata?: Record<string, unknown>;
-  created_at?: string | null;
-  updated_at?: string | null;
-  published_at?: string | null;
-  created_by?: string | null;
+  description: string;
+  tags: string[];
+  created: string;
+  updated: string;
+  published: string | null;
+  frames: number | null;
+  depth: number;
+  etag: string;
 }
 
 export interface RoiMask {
@@ -130,130 +129,253 @@ export interface FilterRule {
 }
 
 export interface SearchBody {
-  filters?: FilterRule[];
   query?: string;
+  filters?: FilterRule[];
   sort?: string;
-  cursor?: string;
+  group?: string | null;
   limit?: number;
+  offset?: number;
+  around?: string;
+  cursor?: string;
+}
+
+export interface SourceHit {
+  id: string;
+  width: number | null;
+  height: number | null;
+  content_type: string | null;
+  video: boolean;
+  preview: boolean;
+  timestamp: number;
+  masks: string[];
+}
+
+export interface Hit {
+  id: string;
+  context_id: string;
+  timestamp: number;
+  etag: string;
+  sources: SourceHit[];
+  labels: string[];
+  rois: number;
+  /** With `group`: how many frames the first one stands for. */
+  group?: number | null;
 }
 
 export interface SearchPage {
-  hits: Frame[];
+  hits: Hit[];
   total: number;
-  cursor?: string | null;
+  offset: number;
+  next: string | null;
+  state: string;
 }
 
-export interface ParseAnswer {
+export interface Ids {
+  ids: string[];
+  total: number;
+  offset: number;
+}
+
+/** Which mask a ROI speaks of, and by which rule that was told. */
+export interface Binding {
+  roi: number;
+  source: string;
+  mask: string;
+  value: number[];
+  labels: string[];
+  rule: number;
+}
+
+export interface FrameOut {
+  frame: Frame;
+  etag: string;
+  version: string;
+  dataset: string;
+  state: string;
+  editable: boolean;
+  bindings: Binding[];
+  problems: string[];
+}
+
+export interface Completion {
+  text: string;
+  start: number;
+  stop: number;
+  kind: "field" | "label" | "value" | "operator";
+}
+
+export interface Parsed {
   ok: boolean;
-  message?: string;
+  error?: string | null;
   /** Where the text cannot be read, counted from 0. */
-  column?: number;
-  completions?: string[];
+  column?: number | null;
+  completions: Completion[];
 }
 
-/** One mask of a source, as the viewer may show it. */
+/** One mask of a source, before it is opened. */
 export interface MaskInfo {
   id: string;
-  mode: "pixel" | "alpha";
-  width?: number | null;
-  height?: number | null;
-  dtype?: string | null;
-  encoding?: string | null;
-  uri?: string;
-  error?: string | null;
+  kind: "labels" | "ids" | "alpha";
+  content_type: string | null;
+  width: number | null;
+  height: number | null;
+  timestamp: number;
+  encoding: string | null;
+  video: boolean;
+  entries: number;
+  labels: string[];
 }
 
-export interface LegendEntry {
+export interface LegendRow {
   index: number;
   /** The pixel value in the file: a colour, or a number. */
-  value: number[] | number | string | null;
+  value: number[] | number | null;
   labels: string[];
   color: [number, number, number];
-  rois?: string[];
-  pixels?: number;
-}
-
-export interface Stranger {
-  value: number[] | number;
+  rois: number[];
+  roi_ids: string[];
   pixels: number;
-  nearest?: { index?: number; labels?: string[]; distance?: number } | null;
+  box2d_xywh?: [number, number, number, number] | null;
 }
 
-export interface LegendAnswer {
-  entries: LegendEntry[];
-  unmapped?: Stranger[];
-  /** Pixels that no entry of the legend explains. */
-  void?: number;
-  /** How values became labels: exact, nearest, repair. */
-  policy?: string;
-  shares?: Record<string, number>;
-  codec?: string | null;
-  kind?: string;
+/** A colour that no entry explains; `apart` is the largest difference to the nearest entry in any channel. */
+export interface Unmapped {
+  value: number[];
+  pixels: number;
+  nearest: number[] | null;
+  apart: number | null;
+}
+
+export interface Legend {
+  kind: "colors" | "indices" | "ids";
+  width: number;
+  height: number;
+  dtype: string;
+  entries: LegendRow[];
+  void: number;
+  unmapped: Unmapped[];
+  /** How values became labels: exact, nearest or repair; `settled` counts the pixels of each step. */
+  policy: string;
+  settled: Record<string, number>;
+  notes: string[];
+  mode: string;
+  codec: string;
+  pts_ms: number | null;
 }
 
 export interface VideoInfo {
+  width: number;
+  height: number;
+  codec: string;
+  content_type: string;
+  lossy: boolean;
+  pictures: number;
+  first_ms: number;
+  last_ms: number;
+  fps: number | null;
   pts_ms: number[];
-  fps?: number | null;
-  duration_ms?: number | null;
-  width?: number;
-  height?: number;
-}
-
-export interface CountRow {
-  label: string;
-  count: number;
-  frames?: number;
-  pixels?: number;
-  share?: number;
-  color?: [number, number, number] | null;
+  playable: boolean;
 }
 
 export interface StatisticsBody {
   scope: "roi" | "frame" | "mask";
-  property?: string;
-  filters?: FilterRule[];
   query?: string;
-  mask?: string;
+  filters?: FilterRule[];
+  property?: string | null;
+  mask?: string | null;
+}
+
+export interface StatisticsRow {
+  label: string | number | boolean | null;
+  count: number;
+  share: number;
+  frames: number;
+  pixels?: number | null;
+  mean_share?: number | null;
 }
 
 export interface Statistics {
-  rows: CountRow[];
-  totals?: Record<string, number>;
+  scope: string;
+  frames: number;
+  rois: number;
+  masks: number;
+  of: number;
+  void: number;
+  without_facts: number;
+  rows: StatisticsRow[];
+}
+
+export interface DiffItem {
+  id: string;
+  kind: "added" | "removed" | "changed";
+}
+
+export interface VersionDiff {
+  a: string;
+  b: string;
+  added: number;
+  removed: number;
+  changed: number;
+  items: DiffItem[];
+  next: string | null;
+}
+
+/** Pixels of a mask that went from one label to another; null = void. */
+export interface MaskMove {
+  source: string;
+  mask: string;
+  before: string | null;
+  after: string | null;
+  pixels: number;
 }
 
 export interface DiffFrame {
   id: string;
-  kind: "added" | "removed" | "changed";
-  parts?: string[];
-}
-
-export interface VersionDiff {
-  added: number;
-  removed: number;
-  changed: number;
-  frames: DiffFrame[];
-  labels?: { label: string; before: number; after: number }[];
-}
-
-export interface Finding {
-  code: string;
-  severity?: string;
-  message: string;
-  frame?: string | null;
-  mask?: string | null;
-  fix?: string | null;
+  changes: { kind: string; what: string; path: string; before?: unknown; after?: unknown }[];
+  pixels: MaskMove[];
+  failed: string[];
 }
 
 export interface Dataview {
   id: string;
   name: string;
-  description?: string;
-  tags?: string[];
-  state?: string;
-  archived?: boolean;
-  updated_at?: string | null;
-  created_by?: string | null;
+  project: string | null;
+  description: string;
+  tags: string[];
+  status: string;
+  archived: boolean;
   spec: Record<string, unknown>;
+  created: string;
+  updated: string;
+  etag: string;
+}
+
+export interface ViewPage {
+  total: number;
+  per_filter: number[];
+  frames: { dataset: string; version: string; hit: Hit }[];
+}
+
+export interface Explained {
+  text: string;
+  void: number;
+  tables: {
+    dataset: string;
+    version: string;
+    mask: string;
+    frames: number;
+    rows: { value: number[] | number | null; labels: string[]; mapped: string[]; number: number }[];
+  }[];
+  notes: string[];
+}
+
+export interface Job {
+  id: string;
+  kind: string;
+  state: string;
+  progress: number;
+  message: string;
+  result: unknown;
 }
 
 export interface Problem {
@@ -261,5 +383,10 @@ export interface Problem {
   title: string;
   status: number;
   detail?: string;
-  [more: string]: unknown;
+  text?: string;
+  column?: number;
+  completions?: string[];
+  known?: string[];
+  report?: unknown;
+  etag?: string;
 }

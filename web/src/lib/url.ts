@@ -1,6 +1,6 @@
 /** Paths of pages and of the API. A reverse proxy may put a prefix before both; the server writes it into a meta tag. */
 
-export const root = (document.querySelector<HTMLMetaElement>('meta[name="smalti-root"]')?.content ?? "").replace(
+export const root = (document.querySelector<HTMLMetaElement>('meta[name="smalti-base"]')?.content ?? "").replace(
   /\/+$/,
   "",
 );

@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals";
 import { alphaUrl, type IndexMap, indexMap, maskUrl, media } from "../lib/api";
 import { colorOf, type Rgb } from "../lib/format";
 import { say } from "../lib/http";
-import type { LegendAnswer, LegendEntry, MaskInfo } from "../lib/types";
+import type { Legend, LegendRow, MaskInfo } from "../lib/types";
 import { rgba } from "./render/renderer";
 
 const TINTS: Rgb[] = [
@@ -17,7 +17,7 @@ export interface LabelRow {
   index: number;
   name: string;
   labels: string[];
-  value: LegendEntry["value"];
+  value: LegendRow["value"];
   color: Rgb;
   pixels: number;
 }
@@ -36,11 +36,12 @@ export class MaskLayer {
   readonly status = signal<"loading" | "ready" | "error">("loading");
   readonly error = signal("");
   readonly data = signal<IndexMap | null>(null);
-  readonly legend = signal<LegendAnswer | null>(null);
+  readonly legend = signal<Legend | null>(null);
   readonly visible = signal(true);
   readonly opacity = signal(0.55);
   readonly tint = signal<Rgb>(TINTS[0]!);
-  readonly hidden = signal<ReadonlySet<number>>(new Set());
+  /** By name, so that it means the same in the next frame, whose legend may be numbered otherwise. */
+  readonly hidden = signal<ReadonlySet<string>>(new Set());
   readonly solo = signal<number | null>(null);
   readonly colors = signal<ReadonlyMap<number, Rgb>>(new Map());
   readonly showStrange = signal(false);
@@ -51,7 +52,7 @@ export class MaskLayer {
     readonly info: MaskInfo,
     readonly order: number,
   ) {
-    this.mode = signal<"pixel" | "alpha">(info.mode === "alpha" ? "alpha" : "pixel");
+    this.mode = signal<"pixel" | "alpha">(info.kind === "alpha" ? "alpha" : "pixel");
     this.tint.value = TINTS[order % TINTS.length]!;
     this.visible.value = order === 0;
   }
@@ -92,7 +93,7 @@ export class MaskLayer {
     const table = new Uint32Array(this.size.value);
     const focus = this.focus.value;
     for (const row of this.rows.value) {
-      if (!this.shows(row.index)) continue;
+      if (!this.shows(row)) continue;
       const alpha = focus === null ? opacity : row.index === focus ? Math.max(0.85, opacity) : opacity * 0.25;
       table[row.index] = rgba(row.color[0], row.color[1], row.color[2], alpha);
     }
@@ -100,14 +101,14 @@ export class MaskLayer {
     return table;
   });
 
-  shows(index: number): boolean {
-    return this.solo.value === null ? !this.hidden.value.has(index) : this.solo.value === index;
+  shows(row: LabelRow): boolean {
+    return this.solo.value === null ? !this.hidden.value.has(row.name) : this.solo.value === row.index;
   }
 
-  toggle(index: number): void {
+  toggle(name: string): void {
     this.solo.value = null;
     const next = new Set(this.hidden.value);
-    if (!next.delete(index)) next.add(index);
+    if (!next.delete(name)) next.add(name);
     this.hidden.value = next;
   }
 
@@ -156,11 +157,11 @@ export function readMasks(layers: MaskLayer[], text: string | null | undefined):
   }
 }
 
-/** "seg:1.4" — the indices that are hidden. */
+/** "seg:car|person" — the labels that are hidden. */
 export function writeHidden(layers: MaskLayer[]): string {
   return layers
     .filter((l) => l.hidden.value.size)
-    .map((l) => `${l.info.id}:${[...l.hidden.value].sort((a, b) => a - b).join(".")}`)
+    .map((l) => `${l.info.id}:${[...l.hidden.value].sort().map(encodeURIComponent).join("|")}`)
     .join(",");
 }
 
@@ -168,7 +169,15 @@ export function readHidden(layers: MaskLayer[], text: string | null | undefined)
   for (const part of (text ?? "").split(",")) {
     const cut = part.lastIndexOf(":");
     const layer = layers.find((l) => l.info.id === part.slice(0, cut));
-    if (layer) layer.hidden.value = new Set(part.slice(cut + 1).split(".").map(Number).filter(Number.isInteger));
+    if (layer) layer.hidden.value = new Set(part.slice(cut + 1).split("|").filter(Boolean).map(decode));
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // somebody edited the address
   }
 }
 

@@ -1,0 +1,291 @@
+import { useRoute } from "preact-iso";
+import { useEffect, useState } from "preact/hooks";
+import { datasets, dataviews, media } from "../lib/api";
+import { count } from "../lib/format";
+import { ApiError, say } from "../lib/http";
+import { useResource } from "../lib/resource";
+import type { Dataview, Explained } from "../lib/types";
+import { page } from "../lib/url";
+import { type Spec, snippet, withoutFilter, withQuery } from "../lib/viewspec";
+import { canEdit, useTitle } from "../ui/shell";
+import { Button, copyText, Empty, ErrorNote, Spinner, Tabs, toast } from "../ui/widgets";
+import { IterationForm, MappingForm } from "./dataview-forms";
+import { QueryBar } from "./query-bar";
+
+type Tab = "frames" | "classes" | "json" | "code";
+
+/** One view: its parts on the left, what comes of it on the right, before it is saved. */
+export default function DataviewPage() {
+  const { params } = useRoute();
+  const id = params.id ?? "";
+  const found = useResource(() => dataviews.get(id), [id]);
+  useTitle([{ text: "Dataviews", href: page.dataviews() }, { text: found.data?.name ?? "…" }]);
+  if (found.error) {
+    return (
+      <main class="page">
+        <ErrorNote error={found.error} retry={found.reload} />
+      </main>
+    );
+  }
+  if (!found.data) return <Spinner />;
+  return <Editor key={found.data.etag} view={found.data} reload={found.reload} />;
+}
+
+function Editor({ view, reload }: { view: Dataview; reload: () => void }) {
+  const [spec, setSpec] = useState<Spec>(view.spec as Spec);
+  const [tab, setTab] = useState<Tab>("frames");
+  const [error, setError] = useState("");
+  const frozen = view.status === "published" || !canEdit();
+  const dirty = JSON.stringify(spec) !== JSON.stringify(view.spec);
+  const save = async () => {
+    try {
+      await dataviews.change(view, { spec });
+      toast("Saved");
+      reload();
+    } catch (thrown) {
+      const conflict = thrown instanceof ApiError && thrown.status === 412;
+      setError(conflict ? "Somebody else changed this view. Reload the page to see theirs." : say(thrown));
+    }
+  };
+  return (
+    <main class="page dataview">
+      <div class="toolbar">
+        <h1 class="ellipsis">{view.name}</h1>
+        <span class={`state ${view.status}`}>{view.status}</span>
+        <span class="grow" />
+        {!frozen && (
+          <Button kind="primary" disabled={!dirty} onClick={() => void save()}>
+            Save
+          </Button>
+        )}
+      </div>
+      <ErrorNote error={error} />
+      <div class="split">
+        <div class="split-left">
+          <Inputs spec={spec} set={setSpec} frozen={frozen} />
+          <Filters spec={spec} set={setSpec} frozen={frozen} />
+          <MappingForm spec={spec} set={setSpec} frozen={frozen} />
+          <IterationForm spec={spec} set={setSpec} frozen={frozen} />
+        </div>
+        <div class="split-right">
+          <Tabs
+            label="What comes of it"
+            tabs={[
+              ["frames", "Frames"],
+              ["classes", "Classes"],
+              ["json", "JSON"],
+              ["code", "Code"],
+            ]}
+            now={tab}
+            choose={setTab}
+          />
+          {tab === "frames" && <PreviewFrames spec={spec} />}
+          {tab === "classes" && <Classes spec={spec} />}
+          {tab === "json" && <Code text={JSON.stringify(spec, null, 2)} label="The view as JSON" />}
+          {tab === "code" && <Code text={snippet(spec, view.name)} label="The view in Python" />}
+        </div>
+      </div>
+    </main>
+  );
+}
+
+interface PartProps {
+  spec: Spec;
+  set: (spec: Spec) => void;
+  frozen: boolean;
+}
+
+function Inputs({ spec, set, frozen }: PartProps) {
+  const [dataset, setDataset] = useState("");
+  const list = useResource(() => datasets.list(), []);
+  const versions = useResource(() => (dataset ? datasets.versions(dataset) : Promise.resolve([])), [dataset]);
+  const chosen = spec.versions ?? [];
+  const name = (id: string): string => list.data?.find((d) => d.id === id)?.name ?? id;
+  return (
+    <fieldset class="part" disabled={frozen}>
+      <legend>Versions</legend>
+      <ul class="plain">
+        {chosen.map((v) => (
+          <li key={`${v.dataset} ${v.version}`} class="line">
+            <span class="ellipsis">
+              {name(v.dataset)} <VersionName dataset={v.dataset} version={v.version} />
+            </span>
+            <span class="grow" />
+            <Button icon="close" label="Remove version" kind="ghost" onClick={() => set({ ...spec, versions: chosen.filter((x) => x !== v) })} />
+          </li>
+        ))}
+      </ul>
+      {!chosen.length && <p class="muted small">Choose what the view reads.</p>}
+      <div class="line">
+        <select aria-label="Dataset" value={dataset} onChange={(e) => setDataset(e.currentTarget.value)}>
+          <option value="">dataset…</option>
+          {(list.data ?? []).map((d) => (
+            <option key={d.id} value={d.id}>
+              {d.name}
+            </option>
+          ))}
+        </select>
+        <select
+          aria-label="Version"
+          value=""
+          disabled={!dataset}
+          onChange={(e) => {
+            const version = e.currentTarget.value;
+            if (version && !chosen.some((v) => v.version === version)) set({ ...spec, versions: [...chosen, { dataset, version }] });
+            e.currentTarget.value = "";
+          }}
+        >
+          <option value="">add version…</option>
+          {(versions.data ?? []).map((v) => (
+            <option key={v.id} value={v.id}>
+              {v.name}
+            </option>
+          ))}
+        </select>
+      </div>
+    </fieldset>
+  );
+}
+
+function VersionName({ dataset, version }: { dataset: string; version: string }) {
+  const found = useResource(() => datasets.versions(dataset), [dataset]);
+  return <b>@{found.data?.find((v) => v.id === version)?.name ?? version}</b>;
+}
+
+function Filters({ spec, set, frozen }: PartProps) {
+  const filters = spec.filters ?? [];
+  return (
+    <fieldset class="part" disabled={frozen}>
+      <legend>Filters</legend>
+      {!filters.length && <p class="muted small">Without a filter, every frame comes.</p>}
+      {filters.map((filter, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: filters are numbered
+        <div class="line" key={i}>
+          <QueryBar version={null} label={`Query of filter ${i + 1}`} value={spec.smalti?.queries?.[i] ?? ""} apply={(q) => set(withQuery(spec, i, q))} />
+          <label class="inline">
+            <span class="muted small">weight</span>
+            <input
+              class="short"
+              type="number"
+              min="0"
+              step="0.1"
+              value={filter.weight ?? 1}
+              onChange={(e) => {
+                const weight = Number(e.currentTarget.value);
+                set({ ...spec, filters: filters.map((f, at) => (at === i ? { ...f, weight } : f)) });
+              }}
+            />
+          </label>
+          <Button icon="close" label={`Remove filter ${i + 1}`} kind="ghost" onClick={() => set(withoutFilter(spec, i))} />
+        </div>
+      ))}
+      <Button icon="plus" kind="ghost" onClick={() => set({ ...spec, filters: [...filters, { label_rules: [], filter_by_roi: "label_rules" }] })}>
+        Filter
+      </Button>
+    </fieldset>
+  );
+}
+
+/** The spec once it has not changed for a moment, and is worth asking about. */
+function useSettled(spec: Spec): Spec | null {
+  const [settled, setSettled] = useState<Spec | null>(null);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(spec.versions?.length ? spec : null), 350);
+    return () => clearTimeout(timer);
+  }, [spec]);
+  return settled;
+}
+
+function PreviewFrames({ spec }: { spec: Spec }) {
+  const settled = useSettled(spec);
+  const found = useResource((stop) => (settled ? dataviews.preview(settled, stop) : Promise.resolve(null)), [settled]);
+  if (!spec.versions?.length) return <Empty title="No version chosen">Add one on the left.</Empty>;
+  if (found.error) return <ErrorNote error={found.error} />;
+  if (!found.data) return <Spinner />;
+  return (
+    <>
+      <p class="muted">
+        {count(found.data.total)} frames
+        {found.data.per_filter.length > 1 && ` (by filter: ${found.data.per_filter.map((n) => count(n)).join(", ")})`}, the first{" "}
+        {found.data.frames.length} in the order of the view:
+      </p>
+      <div class="preview-grid">
+        {found.data.frames.map(({ dataset, version, hit }, i) => {
+          const source = hit.sources[0];
+          return (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a frame may come twice
+            <a key={i} class="thumb" href={page.frame(dataset, version, hit.id)}>
+              <span class="thumb-picture">
+                {source && <img src={media.thumb(version, hit.id, source.id, 256, source.masks.length ? "masks" : undefined)} alt="" loading="lazy" />}
+              </span>
+              <span class="thumb-text">
+                <span class="ellipsis mono">{hit.id}</span>
+              </span>
+            </a>
+          );
+        })}
+      </div>
+    </>
+  );
+}
+
+function Classes({ spec }: { spec: Spec }) {
+  const settled = useSettled(spec);
+  const found = useResource<Explained | null>((stop) => (settled ? dataviews.explain(settled, stop) : Promise.resolve(null)), [settled]);
+  if (!spec.versions?.length) return <Empty title="No version chosen">Add one on the left.</Empty>;
+  if (found.error) return <ErrorNote error={found.error} />;
+  if (!found.data) return <Spinner />;
+  return (
+    <>
+      {found.data.notes.map((note) => (
+        <p key={note} class="note">
+          {note}
+        </p>
+      ))}
+      {found.data.tables.map((table) => (
+        <section key={`${table.version} ${table.mask}`}>
+          <h3>
+            {table.dataset}@{table.version} · mask {table.mask} <span class="muted">({count(table.frames)} frames)</span>
+          </h3>
+          <div class="table-scroll">
+            <table class="table">
+              <thead>
+                <tr>
+                  <th>value</th>
+                  <th>labels</th>
+                  <th>mapped to</th>
+                  <th class="num">class</th>
+                </tr>
+              </thead>
+              <tbody>
+                {table.rows.map((row) => (
+                  <tr key={String(row.value)}>
+                    <td class="mono">{String(row.value)}</td>
+                    <td>{row.labels.join(", ")}</td>
+                    <td>{row.mapped.join(", ")}</td>
+                    <td class="num">
+                      {row.number}
+                      {row.number === found.data!.void && <span class="muted"> void</span>}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </section>
+      ))}
+      {!found.data.tables.length && <pre class="code">{found.data.text}</pre>}
+    </>
+  );
+}
+
+function Code({ text, label }: { text: string; label: string }) {
+  return (
+    <>
+      <Button icon="copy" onClick={() => void copyText(text)}>
+        Copy
+      </Button>
+      <textarea class="code" readOnly rows={26} aria-label={label} value={text} spellcheck={false} />
+    </>
+  );
+}

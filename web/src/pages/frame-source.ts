@@ -1,0 +1,113 @@
+import { elementScroll, observeElementOffset, observeElementRect, type VirtualItem, Virtualizer } from "@tanstack/virtual-core";
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { frames } from "../lib/api";
+import { say } from "../lib/http";
+import type { Hit, SearchBody } from "../lib/types";
+
+const PAGE = 100;
+const AT_ONCE = 3;
+
+/** The hits of one search, a page at a time, those in sight first. */
+export class FrameSource {
+  total: number | null = null;
+  error = "";
+  private pages = new Map<number, Hit[] | "asked">();
+  private wanted: number[] = [0];
+  private busy = 0;
+  private control = new AbortController();
+
+  constructor(
+    readonly key: string,
+    private version: string,
+    private search: SearchBody,
+    private changed: () => void,
+  ) {
+    this.pump();
+  }
+
+  at(index: number): Hit | undefined {
+    const page = this.pages.get(Math.floor(index / PAGE));
+    return page === "asked" ? undefined : page?.[index % PAGE];
+  }
+
+  /** What is in sight now; pages that scrolled away before they were asked for are forgotten. */
+  want(first: number, last: number): void {
+    if (this.total === null) return;
+    const from = Math.floor(Math.max(0, first) / PAGE);
+    const to = Math.floor(Math.min(this.total - 1, last) / PAGE);
+    this.wanted = [];
+    for (let page = from; page <= to + 1; page++) {
+      if (page * PAGE < this.total && !this.pages.has(page)) this.wanted.push(page);
+    }
+    this.pump();
+  }
+
+  stop(): void {
+    this.control.abort();
+  }
+
+  /** Every hit in order, for an export. */
+  async *each(): AsyncGenerator<Hit> {
+    for (let offset = 0; offset < (this.total ?? 0); offset += 1000) {
+      const page = await frames.search(this.version, { ...this.search, offset, limit: 1000 }, this.control.signal);
+      yield* page.hits;
+    }
+  }
+
+  private pump(): void {
+    while (this.busy < AT_ONCE && this.wanted.length) {
+      const page = this.wanted.shift()!;
+      if (this.pages.has(page)) continue;
+      this.pages.set(page, "asked");
+      this.busy++;
+      void this.read(page).finally(() => {
+        this.busy--;
+        if (!this.control.signal.aborted) this.pump();
+      });
+    }
+  }
+
+  private async read(page: number): Promise<void> {
+    try {
+      const found = await frames.search(this.version, { ...this.search, offset: page * PAGE, limit: PAGE }, this.control.signal);
+      this.pages.set(page, found.hits);
+      this.total = found.total;
+      this.error = "";
+    } catch (error) {
+      if (this.control.signal.aborted) return;
+      this.pages.delete(page);
+      this.total ??= 0;
+      this.error = say(error);
+    }
+    this.changed();
+  }
+}
+
+/** Which rows of a long list are in sight. */
+export function useWindow(host: RefObject<HTMLElement | null>, rows: number, rowHeight: number): VirtualItem[] {
+  const [, render] = useState(0);
+  const [virtualizer] = useState(
+    () =>
+      new Virtualizer<HTMLElement, Element>({
+        count: 0,
+        getScrollElement: () => host.current,
+        estimateSize: () => rowHeight,
+        scrollToFn: elementScroll,
+        observeElementRect,
+        observeElementOffset,
+      }),
+  );
+  virtualizer.setOptions({
+    ...virtualizer.options,
+    count: rows,
+    estimateSize: () => rowHeight,
+    overscan: 4,
+    onChange: () => render((n) => n + 1),
+  });
+  useEffect(() => virtualizer._didMount(), [virtualizer]);
+  useLayoutEffect(() => virtualizer._willUpdate());
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other heights mean other places
+  useLayoutEffect(() => virtualizer.measure(), [rowHeight, virtualizer]);
+  return virtualizer.getVirtualItems();
+}

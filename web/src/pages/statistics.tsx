@@ -1,0 +1,147 @@
+import { useState } from "preact/hooks";
+import { versions } from "../lib/api";
+import { colorOf, compact, count, csv, fromHex, percent, type Rgb } from "../lib/format";
+import { useResource } from "../lib/resource";
+import type { SearchBody, StatisticsRow, Version } from "../lib/types";
+import { Bar, Donut, type Slice } from "../ui/charts";
+import { Button, Empty, ErrorNote, saveFile, Spinner } from "../ui/widgets";
+import { QueryBar } from "./query-bar";
+
+type Scope = "roi" | "frame" | "mask";
+type By = "pixels" | "frames";
+
+interface Props {
+  version: Version;
+  search: SearchBody;
+  query: Record<string, string>;
+  set: (patch: Record<string, string>) => void;
+}
+
+const IN_DONUT = 12;
+const REST: Rgb = fromHex("#8a9692");
+
+/** What there is how often: pixels of masks, ROIs or frames, for the frames that fit the query. */
+export function StatisticsTab({ version, search, query, set }: Props) {
+  const scope: Scope = query.scope === "roi" || query.scope === "frame" ? query.scope : "mask";
+  const by: By = query.by === "frames" ? "frames" : "pixels";
+  const property = query.property ?? "";
+  const body = { scope, query: search.query, filters: search.filters, property: scope === "frame" && property ? property : null };
+  const key = JSON.stringify(body);
+  const found = useResource((signal) => versions.statistics(version.id, body, signal), [version.id, version.updated, key]);
+  const [typed, setTyped] = useState(property);
+  const data = found.data;
+  const value = (row: StatisticsRow): number => (scope === "mask" ? (by === "frames" ? row.frames : (row.pixels ?? row.count)) : row.count);
+  const rows = [...(data?.rows ?? [])].sort((a, b) => value(b) - value(a));
+  const all = rows.reduce((n, row) => n + value(row), 0);
+  const most = rows.reduce((n, row) => Math.max(n, value(row)), 0) || 1;
+  const head = rows.slice(0, IN_DONUT);
+  const rest = rows.slice(IN_DONUT).reduce((n, row) => n + value(row), 0);
+  const slices: Slice[] = head.map((row) => ({ name: String(row.label), value: value(row), color: colorOf(String(row.label)) }));
+  if (rest) slices.push({ name: "others", value: rest, color: REST });
+  const what = scope === "mask" ? by : scope === "roi" ? "ROIs" : "frames";
+  return (
+    <div class="statistics">
+      <div class="toolbar">
+        <select aria-label="What to count" value={scope} onChange={(e) => set({ scope: e.currentTarget.value === "mask" ? "" : e.currentTarget.value })}>
+          <option value="mask">Mask labels</option>
+          <option value="roi">ROI labels</option>
+          <option value="frame">Frames</option>
+        </select>
+        {scope === "mask" && (
+          <select aria-label="Counted in" value={by} onChange={(e) => set({ by: e.currentTarget.value === "pixels" ? "" : e.currentTarget.value })}>
+            <option value="pixels">pixels</option>
+            <option value="frames">frames that show it</option>
+          </select>
+        )}
+        {scope === "frame" && (
+          <form
+            class="inline"
+            onSubmit={(e) => {
+              e.preventDefault();
+              set({ property: typed.trim() });
+            }}
+          >
+            <input aria-label="Property" placeholder="by label, or meta.city" value={typed} onInput={(e) => setTyped(e.currentTarget.value)} />
+          </form>
+        )}
+        <QueryBar version={version} value={query.q ?? ""} apply={(q) => set({ q })} />
+        <Button
+          icon="download"
+          disabled={!rows.length}
+          onClick={() =>
+            saveFile(
+              `${version.name}-${scope}.csv`,
+              csv([["label", "count", "share", "frames", "pixels"], ...rows.map((r) => [r.label, r.count, r.share, r.frames, r.pixels ?? ""])]),
+            )
+          }
+        >
+          CSV
+        </Button>
+      </div>
+      <ErrorNote error={found.error} retry={found.reload} />
+      {found.loading && !data && <Spinner what="Counting" />}
+      {data && (
+        <>
+          <dl class="numbers big">
+            <Counter name="frames" value={data.frames} />
+            <Counter name="ROIs" value={data.rois} />
+            <Counter name="masks" value={data.masks} />
+            {scope === "mask" && <Counter name="unmapped px" value={data.void} />}
+          </dl>
+          {data.without_facts > 0 && (
+            <p class="note">
+              {count(data.without_facts)} frames have masks whose pixels were never counted; they are not in these numbers. They are
+              counted at publish, or by <code>version.compute_facts()</code>.
+            </p>
+          )}
+          {!rows.length && <Empty title="Nothing to count">No frame that fits has {scope === "mask" ? "counted masks" : "labels"}.</Empty>}
+          {rows.length > 0 && (
+            <div class="stat-body">
+              <Donut slices={slices} middle={compact(all)} under={what} />
+              <div class="table-scroll">
+                <table class="table">
+                  <thead>
+                    <tr>
+                      <th>{property && scope === "frame" ? property : "label"}</th>
+                      <th class="num">{what}</th>
+                      <th class="num">share</th>
+                      <th class="wide">
+                        <span class="offscreen">bar</span>
+                      </th>
+                      {scope !== "frame" && <th class="num">frames</th>}
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {rows.slice(0, 500).map((row) => {
+                      const name = String(row.label);
+                      return (
+                        <tr key={name}>
+                          <td>{name}</td>
+                          <td class="num">{count(value(row))}</td>
+                          <td class="num">{percent(value(row) / (all || 1))}</td>
+                          <td>
+                            <Bar share={value(row) / most} color={colorOf(name)} />
+                          </td>
+                          {scope !== "frame" && <td class="num">{count(row.frames)}</td>}
+                        </tr>
+                      );
+                    })}
+                  </tbody>
+                </table>
+              </div>
+            </div>
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function Counter({ name, value }: { name: string; value: number }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd title={count(value)}>{compact(value)}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,323 @@
+/** Everything the frame viewer knows. Components read signals; what changes the frame goes through the history. */
+import { computed, signal } from "@preact/signals";
+import { type FramePatch, frames, media, ptsOf } from "../lib/api";
+import { colorOf, type Rgb } from "../lib/format";
+import { ApiError, say, send } from "../lib/http";
+import { recall, remember } from "../lib/theme";
+import type { Frame, FrameOut, Roi, Source, VideoInfo } from "../lib/types";
+import { toast } from "../ui/widgets";
+import { type Content, History } from "./history";
+import { MaskLayer, readHidden, readMasks } from "./masks";
+import { kindOf, labelsOf } from "./shapes";
+import { Camera } from "./view";
+
+export type Tool = "select" | "box" | "ellipse" | "polygon" | "points" | "measure";
+
+export interface Hover {
+  x: number;
+  y: number;
+  /** Where the chip goes, in stage pixels. */
+  px: number;
+  py: number;
+}
+
+export type SaveState = "clean" | "dirty" | "saving" | "conflict" | "error";
+
+const AUTOSAVE_MS = 900;
+const CLIPBOARD = "smalti.clipboard";
+
+export class Viewer {
+  readonly camera = new Camera();
+  readonly history = new History();
+  readonly frame = signal<Frame | null>(null);
+  readonly info = signal<FrameOut | null>(null);
+  readonly error = signal("");
+  readonly sourceId = signal("");
+  readonly all = signal(false);
+  readonly at = signal<number | null>(null);
+  readonly video = signal<VideoInfo | null>(null);
+  readonly image = signal<ImageBitmap | null>(null);
+  readonly imageError = signal("");
+  readonly imagePts = signal<number | null>(null);
+  readonly layers = signal<MaskLayer[]>([]);
+  readonly masksError = signal("");
+  readonly outline = signal(0);
+  readonly peek = signal(false);
+  readonly showShapes = signal(true);
+  readonly minConfidence = signal(0);
+  readonly hover = signal<Hover | null>(null);
+  readonly selected = signal<number | null>(null);
+  readonly hiddenRois = signal<ReadonlySet<number>>(new Set());
+  readonly locked = signal<ReadonlySet<number>>(new Set());
+  readonly tool = signal<Tool>("select");
+  readonly label = signal("");
+  readonly frozen = signal(true);
+  readonly save = signal<SaveState>("clean");
+  readonly saveError = signal("");
+  private etag: string | null = null;
+  private saved: Content | null = null;
+  private timer = 0;
+  private load = new AbortController();
+
+  constructor(
+    readonly dataset: string,
+    readonly version: string,
+    readonly frameId: string,
+  ) {}
+
+  readonly source = computed<Source | null>(() => {
+    const sources = this.frame.value?.sources ?? [];
+    return sources.find((s) => s.id === this.sourceId.value) ?? sources[0] ?? null;
+  });
+
+  /** Which ROIs are drawn on this source: number in the frame, and the ROI. */
+  readonly shown = computed<[number, Roi][]>(() => {
+    const source = this.source.value?.id ?? "";
+    const least = this.minConfidence.value;
+    return this.history.now.value.rois
+      .map((roi, i): [number, Roi] => [i, roi])
+      .filter(([, roi]) => !roi.sources?.length || roi.sources.includes(source))
+      .filter(([, roi]) => roi.confidence == null || roi.confidence >= least);
+  });
+
+  readonly isVideo = computed(() => Boolean(this.video.value && this.video.value.pts_ms.length > 1));
+  /**
+   * How far image and mask lie apart in time, in milliseconds. Each file has its own clock: what counts is how far
+   * each picture lies from the time that the frame names in its file. null where either is no clip.
+   */
+  readonly spread = computed(() => {
+    const image = this.imagePts.value;
+    const source = this.source.value;
+    if (image === null || !source) return null;
+    const apart = this.layers.value.flatMap((layer) => {
+      const pts = layer.data.value?.pts ?? null;
+      return pts === null ? [] : [pts - layer.info.timestamp - (image - (source.timestamp ?? 0))];
+    });
+    return apart.length ? apart.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a)) : null;
+  });
+
+  /** The colour of a ROI: that of its label in a legend, else one made from the name. */
+  colorOfRoi(roi: Roi): Rgb {
+    const label = labelsOf(roi)[0] ?? "";
+    for (const layer of this.layers.value) {
+      const row = layer.rows.value.find((r) => r.labels.includes(label));
+      if (row) return row.color;
+    }
+    return colorOf(label);
+  }
+
+  async open(params: Record<string, string>): Promise<void> {
+    this.load.abort();
+    this.load = new AbortController();
+    try {
+      const { data, etag } = await frames.get(this.version, this.frameId);
+      this.info.value = data;
+      this.frozen.value = !data.editable;
+      this.adopt(data.frame, etag ?? `"${data.etag}"`);
+      this.error.value = "";
+    } catch (error) {
+      this.error.value = say(error);
+      return;
+    }
+    this.all.value = params.src === "*";
+    this.sourceId.value = params.src && params.src !== "*" ? params.src : (this.frame.value?.sources[0]?.id ?? "");
+    this.at.value = params.t ? Number(params.t) : null;
+    if (params.roi) this.selected.value = Number(params.roi);
+    await this.openSource(params);
+  }
+
+  private adopt(frame: Frame, etag: string | null): void {
+    this.frame.value = frame;
+    this.etag = etag;
+    this.history.reset({ rois: frame.rois ?? [], meta: frame.meta ?? {} });
+    this.saved = this.history.now.value;
+    this.save.value = "clean";
+  }
+
+  /** Read the picture and the masks of the chosen source at the chosen time. */
+  async openSource(params: Record<string, string> = {}): Promise<void> {
+    this.load.abort();
+    this.load = new AbortController();
+    const { signal: stop } = this.load;
+    const source = this.source.value;
+    if (!source) return;
+    const looksVideo = /^video\//.test(source.content_type ?? "") || /\.(mp4|mkv|webm|avi|mov)$/i.test(source.uri);
+    this.video.value = null;
+    if (looksVideo) {
+      media.videoInfo(this.version, this.frameId, source.id).then(
+        (info) => {
+          if (!stop.aborted) this.video.value = info;
+        },
+        (error) => {
+          if (!stop.aborted) this.imageError.value = say(error);
+        },
+      );
+    }
+    try {
+      const infos = await media.masks(this.version, this.frameId, source.id);
+      if (stop.aborted) return;
+      const layers = infos.map((info, i) => new MaskLayer(info, i));
+      readMasks(layers, params.masks);
+      readHidden(layers, params.hide);
+      this.layers.value = layers;
+      this.masksError.value = "";
+    } catch (error) {
+      if (stop.aborted) return;
+      this.layers.value = [];
+      this.masksError.value = say(error);
+    }
+    await this.loadPixels(stop);
+  }
+
+  /** Another moment of the same clip: the layers stay, with their colours, and get new numbers. */
+  async seek(at_ms: number): Promise<void> {
+    this.at.value = at_ms;
+    this.load.abort();
+    this.load = new AbortController();
+    await this.loadPixels(this.load.signal);
+  }
+
+  private async loadPixels(stop: AbortSignal): Promise<void> {
+    const source = this.source.value;
+    if (!source) return;
+    const t = this.at.value;
+    const picture = this.loadImage(media.image(this.version, this.frameId, source.id, t), stop);
+    const masks = this.layers.value.map((l) => l.load(this.version, this.frameId, source.id, t, stop));
+    await Promise.all([picture, ...masks]);
+  }
+
+  private async loadImage(url: string, stop: AbortSignal): Promise<void> {
+    try {
+      const response = await send(url, { signal: stop });
+      const bitmap = await createImageBitmap(await response.blob());
+      if (stop.aborted) return bitmap.close();
+      this.imagePts.value = ptsOf(response.headers);
+      this.imageError.value = "";
+      const before = this.image.value;
+      this.image.value = bitmap;
+      before?.close();
+      this.setSize(bitmap.width, bitmap.height);
+    } catch (error) {
+      if (stop.aborted) return;
+      this.imageError.value = error instanceof ApiError ? error.message : "the browser cannot show this picture";
+      const source = this.source.value;
+      if (source?.width && source.height) this.setSize(source.width, source.height);
+    }
+  }
+
+  private setSize(width: number, height: number): void {
+    const now = this.camera.image.value;
+    if (now.width === width && now.height === height) return;
+    this.camera.image.value = { width, height };
+    if (this.camera.fitted) this.camera.fit();
+  }
+
+  // --- changes -------------------------------------------------------------------------------------------------
+
+  change(what: string, content: Partial<Content>, joined = false): void {
+    if (this.frozen.value) return;
+    this.history.push(what, { ...this.history.now.value, ...content }, joined);
+    this.touched();
+  }
+
+  changeRoi(what: string, index: number, roi: Roi, joined = false): void {
+    const rois = [...this.history.now.value.rois];
+    rois[index] = roi;
+    this.change(what, { rois }, joined);
+  }
+
+  addRoi(roi: Roi, what = "add"): void {
+    const rois = [...this.history.now.value.rois, roi];
+    this.change(what, { rois });
+    if (!this.frozen.value) this.selected.value = rois.length - 1;
+  }
+
+  deleteRoi(index: number): void {
+    this.selected.value = null;
+    this.change("delete", { rois: this.history.now.value.rois.filter((_, i) => i !== index) });
+  }
+
+  /** Read a mask as labels or as opacity. */
+  async setMode(layer: MaskLayer, mode: "pixel" | "alpha"): Promise<void> {
+    const source = this.source.value;
+    if (!source || layer.mode.value === mode) return;
+    layer.mode.value = mode;
+    layer.data.value = null;
+    layer.legend.value = null;
+    layer.status.value = "loading";
+    await layer.load(this.version, this.frameId, source.id, this.at.value, this.load.signal);
+  }
+
+  /** Shapes to the clipboard of this browser: from frame to frame, also across tabs. */
+  copy(rois: Roi[]): void {
+    remember(CLIPBOARD, JSON.stringify(rois.map(({ id: _, ...roi }) => roi)));
+    toast(rois.length === 1 ? "Copied" : `${rois.length} objects copied`);
+  }
+
+  paste(): void {
+    const found: unknown = JSON.parse(recall(CLIPBOARD) ?? "[]");
+    if (!Array.isArray(found) || !found.length || this.frozen.value) return;
+    const sources = new Set(this.frame.value?.sources.map((s) => s.id));
+    const rois = (found as Roi[]).map((roi) => ({
+      ...roi,
+      ...(roi.sources ? { sources: roi.sources.filter((s) => sources.has(s)) } : {}),
+    }));
+    this.change("paste", { rois: [...this.history.now.value.rois, ...rois] });
+    toast(`${rois.length} pasted`);
+  }
+
+  undo(): void {
+    if (this.history.undo()) this.touched();
+    this.selected.value = null;
+  }
+
+  redo(): void {
+    if (this.history.redo()) this.touched();
+    this.selected.value = null;
+  }
+
+  get isDirty(): boolean {
+    return this.saved !== this.history.now.value;
+  }
+
+  private touched(): void {
+    if (this.save.value === "conflict") return;
+    this.save.value = this.isDirty ? "dirty" : "clean";
+    clearTimeout(this.timer);
+    if (this.isDirty) this.timer = window.setTimeout(() => void this.store(), AUTOSAVE_MS);
+  }
+
+  /** Write to the server what differs. Somebody else's change is never overwritten: 412 becomes a question. */
+  async store(force = false): Promise<boolean> {
+    clearTimeout(this.timer);
+    const content = this.history.now.value;
+    if (!this.isDirty) return true;
+    if (this.save.value === "saving") return false;
+    const patch: FramePatch = {};
+    if (content.rois !== this.saved?.rois) patch.rois = content.rois;
+    if (content.meta !== this.saved?.meta) patch.meta = content.meta;
+    this.save.value = "saving";
+    try {
+      if (force) this.etag = (await frames.get(this.version, this.frameId)).etag;
+      const { etag } = await frames.patch(this.version, this.frameId, patch, this.etag);
+      this.etag = etag;
+      this.saved = content;
+      this.save.value = "clean";
+      this.touched();
+      return true;
+    } catch (error) {
+      const conflict = error instanceof ApiError && error.status === 412;
+      this.save.value = conflict ? "conflict" : "error";
+      this.saveError.value = say(error);
+      return false;
+    }
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    this.load.abort();
+    this.image.value?.close();
+  }
+}
+
+export const editable = (roi: Roi): boolean => ["box", "polygon", "ellipse", "points"].includes(kindOf(roi));
