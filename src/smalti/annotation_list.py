@@ -52,9 +52,6 @@ class AnnotationList(MutableSequence[Annotation]):
         """Put an annotation before a position."""
         positions = self._positions()
         place = positions[index] if -len(positions) <= index < len(positions) else len(self._record.rois)
-        # Records made with the shared empty default must not share a list that grows.
-        if not isinstance(self._record.rois, list):
-            self._record.rois = list(self._record.rois)
         self._record.rois.insert(place, self._owned(value))
 
     def __eq__(self, other: object) -> bool:

@@ -149,10 +149,9 @@ def _bind(frame: Frame, position: int, roi: Roi) -> list[MaskBinding]:
         unmet = [s for s in candidates if s.masks and s.id not in {b.source for b in found}]
         if found and not unmet:
             return found
-    elif found:
-        # A ROI that names no source holds wherever its mask is found by name; a lone mask (rule 3) is not a name.
-        if named := [b for b in found if b.rule != 3]:
-            return named
+    # A ROI that names no source holds wherever its mask is found by name; a lone mask (rule 3) is not a name.
+    elif named := [b for b in found if b.rule != 3]:
+        return named
     known = [f"{s.id}/{m.id}" for s in frame.sources for m in s.masks]
     masks = {s.id: [m.id for m in s.masks] for s in candidates}
     path = f"$.rois[{position}].mask.id"

@@ -224,7 +224,7 @@ def _decode_colors(raster: Raster, legend: Legend, policy: Lossy, tolerance: int
 
 def _as_rgb8(raster: Raster) -> NDArray[np.uint8]:
     if raster.mode == "rgb" and raster.data is not None and raster.data.dtype == np.uint8:
-        return raster.data
+        return raster.data.astype(np.uint8, copy=False)
     return to_rgb(raster)
 
 

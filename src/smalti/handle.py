@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smalti import wire
-from smalti.records import Frame
+from smalti.records import Frame, Mask, Preview, Source
 
 __all__ = ["Handle"]
 
@@ -71,7 +71,8 @@ class Handle:
         record = copying.deepcopy(self.record)
         record.id = self.id
         for source in record.sources:
-            for media in (source, *source.masks, *([source.preview] if source.preview else [])):
+            listed: list[Source | Mask | Preview] = [source, *source.masks, *([source.preview] if source.preview else [])]
+            for media in listed:
                 media.uri = self._absolute(media.uri)
         return record
 

@@ -6,6 +6,7 @@ published one of its data set; 0 means "nothing" unless the legend names it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class Scheme:
     """
 
     channels: int
-    pack: Callable[[NDArray[np.uint32]], Ids]
+    pack: Callable[[NDArray[np.uint32]], NDArray[Any]]
     category: Callable[[Ids], NDArray[np.int64]]
     instance: Callable[[Ids], NDArray[np.int64]]
 
@@ -146,7 +147,7 @@ def name_ids(
         entries.append(Entry(labels, color=color, code=raw))
         number[position] = len(entries)
     # The dtype follows from how large the numbers are, never from how many labels the caller expected.
-    dtype = np.uint8 if len(entries) <= 0xFF else np.uint16 if len(entries) <= 0xFFFF else np.uint32
+    dtype: Any = np.uint8 if len(entries) <= 0xFF else np.uint16 if len(entries) <= 0xFFFF else np.uint32
     return number.astype(dtype), Legend.from_entries(entries, kind="ids", scheme=scheme)
 
 
@@ -171,4 +172,4 @@ def pack(samples: NDArray[np.generic], scheme: str) -> Ids:
             f"the mask has {planes.shape[2]} channel(s), but ids of scheme {scheme!r} need {known.channels}; "
             "was it converted on the way? Name the scheme that wrote it"
         )
-    return known.pack(planes.astype(np.uint32))
+    return known.pack(planes.astype(np.uint32)).astype(np.uint32, copy=False)

@@ -158,7 +158,7 @@ class Legend:
         return list(dict.fromkeys(label for entry in self.entries for label in entry.labels))
 
     @property
-    def dtype(self) -> type[np.uint8 | np.uint16 | np.uint32]:
+    def dtype(self) -> Any:
         """The smallest unsigned dtype that holds every entry number."""
         count = len(self.entries)
         return np.uint8 if count <= 0xFF else np.uint16 if count <= 0xFFFF else np.uint32

@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from smalti.client import RemoteStore
     from smalti.store import Store
 
 __all__ = ["open"]
 
 
-def open(uri: Any = None, **options: Any) -> "Store":  # noqa: A001 - reads as smalti.open(...)
+def open(uri: Any = None, **options: Any) -> "Store | RemoteStore":
     """The store at a URI: a folder, an s3/gs/az prefix, or the address of a smalti server.
 
     Args:

@@ -22,7 +22,7 @@ RING_SEPARATOR = -999999999
 _EXTRA = "__smalti_extra__"
 _decoder = msgspec.json.Decoder(Frame)
 _encoder = msgspec.json.Encoder()
-_KNOWN = {
+_KNOWN: dict[type[msgspec.Struct], tuple[str, ...]] = {
     record: tuple(f.encode_name for f in msgspec.structs.fields(record) if f.name != "extra")
     for record in (Frame, Source, Mask, Preview, Roi, RoiMask)
 }

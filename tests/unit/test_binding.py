@@ -16,12 +16,15 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "frames"
 
 def frame(masks: dict[str, list[str]], rois: list[dict[str, Any]], **mask_fields: Any) -> Frame:
     sources = [
-        {"id": s, "uri": f"{s}.png", "masks": [{"id": m, "uri": f"{m}.png", **mask_fields} for m in ids]} for s, ids in masks.items()
+        {"id": s, "uri": f"{s}.png", "masks": [{"id": m, "uri": f"{m}.png", **mask_fields} for m in ids]}
+        for s, ids in masks.items()
     ]
     return wire.from_dict({"sources": sources, "rois": rois})
 
 
-def roi(mask_id: str | None, labels: list[str], value: list[int] | None = None, sources: list[str] | None = None) -> dict[str, Any]:
+def roi(
+    mask_id: str | None, labels: list[str], value: list[int] | None = None, sources: list[str] | None = None
+) -> dict[str, Any]:
     mask = {"value": value or [1, 2, 3], **({} if mask_id is None else {"id": mask_id})}
     return {"label": labels, "mask": mask, **({"sources": sources} if sources else {})}
 
@@ -104,7 +107,11 @@ def test_one_color_with_two_meanings_is_an_error_and_with_one_is_fine() -> None:
 
 def test_the_version_fills_in_and_the_frame_wins() -> None:
     version = {
-        "_all_": [{"value": [1, 2, 3], "labels": ["lorry"]}, {"value": [9, 9, 9], "labels": ["sky"]}, {"value": [5, 5, 5], "labels": ["z"]}],
+        "_all_": [
+            {"value": [1, 2, 3], "labels": ["lorry"]},
+            {"value": [9, 9, 9], "labels": ["sky"]},
+            {"value": [5, 5, 5], "labels": ["z"]},
+        ],
         "seg": [{"value": [9, 9, 9], "labels": ["heaven"]}],
     }
     found = resolve(frame({"a": ["seg"]}, [roi("seg", ["car"])]), version)

@@ -99,7 +99,8 @@ def test_panoptic_quality_by_hand() -> None:
     truth = objects([[1, 1, 1, 1, 2, 2, 7, 7, 7, 0]])
     found = objects([[2, 2, 2, 7, 0, 1, 7, 7, 7, 1]])
     scores = panoptic_quality([(truth, found)])
-    # Cars: 1 matches found 2 with IoU 3/4; true 2 is missed (found 1 covers 1 of its 2, IoU 1/2); found 1 is a false alarm: only half of it lies on void.
+    # Cars: 1 matches found 2 with IoU 3/4; true 2 is missed (found 1 covers 1 of its 2, IoU 1/2);
+    # found 1 is a false alarm: only half of it lies on void.
     assert scores["car"].true == 1
     assert scores["car"].quality == pytest.approx(0.75 / (1 + 0.5 + 0.5))
     assert scores["tree"].quality == pytest.approx(3 / 4)

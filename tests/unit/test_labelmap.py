@@ -26,7 +26,11 @@ def test_labels_select_counts_and_boxes() -> None:
     assert found.void == 4
     assert found.shares()["car"] == pytest.approx(2 / 12)
     assert found.boxes() == {"road": (1, 0, 3, 3), "car": (1, 1, 2, 1), "bus": (2, 2, 1, 1), "vehicle": (1, 1, 2, 2)}
-    assert [(s.id, s.label, s.pixels) for s in found.segments()] == [((0, 0, 0), "road", 5), ((1, 1, 1), "car", 2), ((2, 2, 2), "bus", 1)]
+    assert [(s.id, s.label, s.pixels) for s in found.segments()] == [
+        ((0, 0, 0), "road", 5),
+        ((1, 1, 1), "car", 2),
+        ((2, 2, 2), "bus", 1),
+    ]
     assert repr(found) == "LabelMap 3×4 uint8: road 41.7%, vehicle 25.0%, car 16.7%, bus 8.3%, void 33.3%"
     assert "vehicle" in found
     assert "tree" not in found
@@ -120,7 +124,9 @@ def test_cityscapes_ids_are_classes_or_class_times_1000() -> None:
 
 def test_a_category_names_all_its_instances_and_black_is_not_void_when_named() -> None:
     legend = Legend({0: "unlabeled", 26: "car"}, kind="ids", scheme="cityscapes")
-    data, found = ids.discover(ids.pack(np.array([[0, 26000, 26001, 5]], np.uint16), "cityscapes"), legend, "cityscapes")
+    data, found = ids.discover(
+        ids.pack(np.array([[0, 26000, 26001, 5]], np.uint16), "cityscapes"), legend, "cityscapes"
+    )
     assert [e.labels for e in found] == [("unlabeled",), ("5",), ("car",), ("car",)]
     assert LabelMap(data, found)["car"].tolist() == [[False, True, True, False]]
 

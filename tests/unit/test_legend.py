@@ -77,15 +77,33 @@ def test_negative_codes_match_nothing() -> None:
 
 def test_voc_colors_are_the_published_ones() -> None:
     # The first ten rows of the colour map that the VOC development kit publishes.
-    published = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128), (128, 128, 128)]
+    published = [
+        (0, 0, 0),
+        (128, 0, 0),
+        (0, 128, 0),
+        (128, 128, 0),
+        (0, 0, 128),
+        (128, 0, 128),
+        (0, 128, 128),
+        (128, 128, 128),
+    ]
     assert [voc_color(i) for i in range(8)] == published
     assert voc_color(255) == (224, 224, 192)
 
 
 FILES = {
-    "label_colors.txt": ("64 128 64\tAnimal\n192 0 128\t\tArchway\n0 0 0 Void", {(64, 128, 64): "Animal", (192, 0, 128): "Archway", (0, 0, 0): "Void"}),
-    "class_dict.csv": ("name,r,g,b,class_11\nscraper,1, 175, 76, 1\nVoid,255,255,255,0", {(1, 175, 76): "scraper", (255, 255, 255): "Void"}),
-    "labelmap.txt": ("# label:color_rgb:parts:actions\nbackground:0,0,0::\ncar:1,2,3::", {(0, 0, 0): "background", (1, 2, 3): "car"}),
+    "label_colors.txt": (
+        "64 128 64\tAnimal\n192 0 128\t\tArchway\n0 0 0 Void",
+        {(64, 128, 64): "Animal", (192, 0, 128): "Archway", (0, 0, 0): "Void"},
+    ),
+    "class_dict.csv": (
+        "name,r,g,b,class_11\nscraper,1, 175, 76, 1\nVoid,255,255,255,0",
+        {(1, 175, 76): "scraper", (255, 255, 255): "Void"},
+    ),
+    "labelmap.txt": (
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncar:1,2,3::",
+        {(0, 0, 0): "background", (1, 2, 3): "car"},
+    ),
     "names.json": ('{"road": [1, 2, 3], "sky": "#0a0b0c"}', {(1, 2, 3): "road", (10, 11, 12): "sky"}),
     "colors.json": ('{"1,2,3": "road", "(4, 5, 6)": ["sky", "blue"]}', {(1, 2, 3): "road", (4, 5, 6): ["sky", "blue"]}),
     "mask_labels.json": ('{"_all_": [{"value": [1, 2, 3], "labels": ["a", "b"]}]}', {(1, 2, 3): ["a", "b"]}),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from smalti.store import Dataset, DatasetVersion, Store
+    from smalti.store import Dataset, DatasetVersion
 
 __all__ = ["dataset_row", "opened", "store_option", "version_row"]
 
@@ -22,8 +22,8 @@ store_option = click.option(
 
 
 @contextmanager
-def opened(store_uri: str | None) -> "Iterator[Store]":
-    """The store that is meant, closed at the end."""
+def opened(store_uri: str | None) -> "Iterator[Any]":
+    """The store that is meant (or the server that speaks for one), closed at the end."""
     from smalti.opening import open as open_any
 
     store = open_any(store_uri)
