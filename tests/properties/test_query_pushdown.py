@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.query_cases import many, queries
 
@@ -16,11 +16,13 @@ from smalti.store.pushdown import FALSE, TRUE, Columns, labels_in, plan
 from smalti.store.residue import columns_of, evaluate
 from smalti.store.schema import to_rows
 
-SETTINGS = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
-)
+HEALTH = [
+    HealthCheck.too_slow,
+    HealthCheck.function_scoped_fixture,
+    HealthCheck.data_too_large,
+    HealthCheck.large_base_example,
+]
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,8 @@ def _expected(tree: Node, frames: list[Frame], facts: list, labels: str) -> list
     return [f.id for f, each in zip(frames, stored, strict=True) if matches(tree, f, each, labels)]  # type: ignore[arg-type,misc]
 
 
-@given(many(), st.lists(queries(), min_size=1, max_size=8), st.sampled_from(["either", "written"]))
-@SETTINGS
+@given(many(16), st.lists(queries(), min_size=20, max_size=40), st.sampled_from(["either", "written"]))
+@settings(max_examples=20, deadline=None, suppress_health_check=HEALTH, phases=PHASES)
 def test_filter_and_residue_equal_the_plain_evaluation(engine: Engine, case, trees, labels) -> None:
     frames, facts = [record_of(frame) for frame in case[0]], case[1]
     rows = derive(to_rows(frames), facts)
@@ -76,7 +78,7 @@ def _ids(branch: Branch, where: str) -> list[str]:
 
 @given(many(), queries())
 @example(([Frame(id="f0", sources=[])], [None]), Not(Some("roi", Term("roi", "label", "car", exact=True))))
-@SETTINGS
+@settings(max_examples=150, deadline=None, suppress_health_check=HEALTH, phases=PHASES)
 def test_columns_alone_equal_the_plain_evaluation(case, tree) -> None:
     frames, facts = [record_of(f) if f.sources else f for f in case[0]], case[1]
     rows = derive(to_rows(frames), facts)
