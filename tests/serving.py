@@ -1,8 +1,12 @@
 """A small store with pictures whose every pixel is known, and a server on it that answers in this process."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +80,21 @@ def write_files(folder: Path, numbers: range) -> None:
 
 
 def make_store(folder: Path, count: int = 7) -> Store:
-    """Dataset "street": v1 is published, v2 is a draft child of it."""
+    """Dataset "street": v1 is published, v2 is a draft child of it. Made once for each count, then copied."""
+    template = _template(count)
+    shutil.copytree(template, folder, dirs_exist_ok=True)
+    return open_store(folder)
+
+
+@cache
+def _template(count: int) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="smalti-site-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _build(folder, count).close()
+    return folder
+
+
+def _build(folder: Path, count: int) -> Store:
     store = open_store(folder)
     write_files(folder / "files", range(count))
     street = store.create_dataset("street", description="a street", tags=["demo"])

@@ -146,9 +146,10 @@ def test_keys(gate: Gate, catalog: Catalog, clock: Clock) -> None:
 
 
 def test_wrong_keys_are_limited(gate: Gate) -> None:
+    for number in range(30):
+        assert gate.by_header(f"Bearer A:{number}", "client") is None
     with pytest.raises(Refusal) as caught:
-        for number in range(40):
-            gate.by_header(f"Bearer A:{number}", "client")
+        gate.by_header("Bearer A:30", "client")
     assert caught.value.problem.status == 429
 
 

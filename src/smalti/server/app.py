@@ -1,13 +1,13 @@
 """What is put together to one application: the API below /api/v1, the pages, and what stands before both."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import License
+from litestar.types import Scope
 
 from smalti import __version__
 from smalti.server.metrics import Watched
@@ -23,11 +23,11 @@ MAX_BODY = 8 << 20
 
 
 class Server:
-    """An ASGI application: `litestar` behind everything that stands before it. `service` is what handlers share."""
+    """An ASGI application: Litestar behind everything that stands before it. `service` is what handlers share."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.litestar = _litestar(service)
+        self.litestar = _litestar()
         settings = service.settings
         front = Front(
             self.litestar,
@@ -39,17 +39,29 @@ class Server:
         self._app = Watched(front, service.metrics)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        scope["smalti.service"] = self.service
         await self._app(scope, receive, send)
 
+    async def _live(self, receive: Any, send: Any) -> None:
+        """Start at once; close the service at the end."""
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+        self.service.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
-def _litestar(service: Service) -> Litestar:
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            service.close()
 
+def _service_of(scope: Scope) -> Service:
+    found: Service = scope["smalti.service"]  # type: ignore[typeddict-item]  # put there by Server
+    return found
+
+
+@cache
+def _litestar() -> Litestar:
+    """The routes; they find their service in the scope, so one such application does for every server of a process."""
     routes = [
         *auth.ROUTES,
         *datasets.ROUTES,
@@ -64,9 +76,8 @@ def _litestar(service: Service) -> Litestar:
     ]
     return Litestar(
         [Router("/api/v1", route_handlers=routes), *pages.PAGES],
-        dependencies={"hub": Provide(lambda: service, sync_to_thread=False)},
+        dependencies={"hub": Provide(_service_of, sync_to_thread=False)},
         exception_handlers=HANDLERS,
-        lifespan=[lifespan],
         logging_config=None,
         request_max_body_size=MAX_BODY,
         openapi_config=OpenAPIConfig(

@@ -80,9 +80,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self.app(scope, receive, send)
-            elif scope["type"] == "websocket":
+            if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
             return
         headers = _headers(scope)

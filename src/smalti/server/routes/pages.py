@@ -21,6 +21,7 @@ from smalti.server.payloads import VersionInfo
 from smalti.server.problems import Refusal
 from smalti.server.routes.auth import session_cookie
 from smalti.server.safe_io import open_under
+from smalti.server.security import SLASH
 from smalti.server.service import Service, plain
 
 __all__ = ["API", "PAGES"]
@@ -131,7 +132,12 @@ def _enter(hub: Service, request: AnyRequest, path: str, token: str) -> Response
     left = [(k, v) for k, v in request.query_params.multi_items() if k != "token"]
 
     # One slash at the front: "//host" in a Location would lead to another site.
-    clean = hub.settings.prefix + "/" + quote(path.lstrip("/")) + (f"?{urlencode(left)}" if left else "")
+    clean = (
+        hub.settings.prefix
+        + "/"
+        + quote(path.lstrip("/")).replace(quote(SLASH), "%2F")
+        + (f"?{urlencode(left)}" if left else "")
+    )
     headers = {"Location": clean, "Cache-Control": "no-store"}
     if identity_of(request) is None:
         headers["Set-Cookie"] = session_cookie(hub, request, hub.gate.exchange(token, client))
