@@ -62,4 +62,9 @@ int runs_encode(const void *labels, size_t n, size_t size, void *values, int64_t
 int runs_decode(const void *values, const int64_t *lengths, size_t runs, size_t size, void *out, size_t n);
 int contour(const void *labels, size_t height, size_t width, size_t size, uint8_t *out);
 
+int tiles_pack(const uint8_t *map, const size_t map_hw[2], size_t tile, size_t size, uint8_t *out, size_t room,
+               uint32_t *offsets, uint32_t *sums, size_t tiles);
+int tiles_unpack(const uint8_t *bytes, size_t n, size_t base, const uint32_t *offsets, const uint32_t *sums,
+                 size_t tiles, const size_t map_hw[2], size_t tile, const size_t box[4], size_t size, uint8_t *out);
+
 #endif

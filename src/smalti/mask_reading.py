@@ -93,7 +93,11 @@ def read_mask(reading: Reading, data: bytes | None = None) -> LabelMap:
     shelf = kept.in_use()
     if shelf is not None and not reading.strict:
         found = shelf.through(
-            reading.uri, data, reading.question, lambda got: _named(reading, lambda: _read(reading, got))
+            reading.uri,
+            reading.question,
+            lambda got: _named(reading, lambda: _read(reading, got)),
+            data=data,
+            is_clip=reading.is_clip,
         )
     else:
         found = _named(reading, lambda: _read(reading, data))
@@ -130,28 +134,32 @@ def read_run(readings: Iterable[Reading]) -> Iterator[tuple[Reading, Ready | Dec
     listed = list(readings)
     if not listed:
         return
+    uri = listed[0].uri
     shelf = kept.in_use()
-    with lend_clip(listed[0].uri, listed[0].content_type) as opened:
-        for reading in listed:
+    asked: list[kept.Asked | None] = [None] * len(listed)
+    if (
+        shelf is not None
+    ):  # before the clip is opened: what was asked of another file than the one that is read is not kept
+        asked = [None if r.strict else shelf.ask(uri, r.question, is_clip=True)[0] for r in listed]
+    with lend_clip(uri, listed[0].content_type) as opened:
+        for reading, wanted in zip(listed, asked, strict=True):
             try:
-                yield reading, _next(reading, opened, shelf)
+                yield reading, _next(reading, opened, shelf, wanted)
             except DecodeError as error:
-                yield reading, _with_uri(error, reading.uri)
+                yield reading, _with_uri(error, uri)
 
 
-def _next(reading: Reading, opened: OpenClip, shelf: "kept.KeptMaps | None") -> Ready:
-    keep = shelf is not None and not reading.strict
-    if shelf is not None and keep:
-        found = shelf.look_up(reading.uri, reading.question)
-        if found is not None:
-            return lambda: _with_size_note(found, reading.source)
+def _next(reading: Reading, opened: OpenClip, shelf: kept.KeptMaps | None, wanted: kept.Asked | None) -> Ready:
+    known = shelf.get(wanted.key) if shelf is not None and wanted is not None else None
+    if known is not None:
+        return lambda: _with_size_note(known, reading.source)
     raster = _picture(opened, reading.at_ms, clamp=reading.clamp)
     quick = _steady(opened, raster, reading) if _is_quick(reading) else None
 
     def label() -> LabelMap:
         found = quick if quick is not None else _named(reading, lambda: _label(raster, reading))
-        if shelf is not None and keep:
-            shelf.put_for(reading.uri, reading.question, found)
+        if shelf is not None and wanted is not None:
+            shelf.keep(wanted, found)
         return _with_size_note(found, reading.source)
 
     return label

@@ -33,6 +33,7 @@ __all__ = [
     "Raster",
     "content_types",
     "decode_still",
+    "has_only_built_in",
     "is_built_in",
     "is_video",
     "normalise",
@@ -89,6 +90,11 @@ def _announced() -> dict[str, EntryPoint]:
 def is_built_in(content_type: str) -> bool:
     """Whether the decoder for this normalised type is still ours, so that a shortcut past the table is no change."""
     return content_type in _BUILT_IN and _table.get(content_type) == _BUILT_IN[content_type]
+
+
+def has_only_built_in() -> bool:
+    """Whether nobody has registered a decoder in this process: what other decoders give is not ours to keep."""
+    return _table == _BUILT_IN
 
 
 def _is_foreign(content_type: str) -> bool:

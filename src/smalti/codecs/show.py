@@ -1,5 +1,6 @@
 """A Raster as 8-bit RGB, for eyes: nothing here may decide what a mask means."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from smalti.codecs.raster import Raster
 from smalti.errors import DecodeError
 
-__all__ = ["to_rgb"]
+__all__ = ["plane_tables", "to_rgb"]
 
 # Kr and Kb of each matrix: the shares of red and blue in luma.
 _LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
@@ -53,16 +54,17 @@ def _from_palette(indices: NDArray[Any], palette: NDArray[np.uint8] | None) -> N
     return shown
 
 
-def _from_planes(raster: Raster) -> NDArray[np.uint8]:
-    """Fixed point with 16 bits, as libjpeg does it, so that a JPEG looks as everywhere else, to the last bit."""
-    if raster.planes is None:
-        raise DecodeError("a raster of mode 'ycc' without planes; decode the file again")
-    luma, blue, red = raster.planes
-    height, width = luma.shape
-    blue, red = (_full_size(plane, height, width) for plane in (blue, red))
-    kr, kb = _LUMA[raster.matrix]
+@lru_cache(maxsize=8)
+def plane_tables(
+    matrix: str, full_range: bool
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16], NDArray[np.int32], NDArray[np.int32]]:
+    """The way from planes to RGB, five read-only (256,) arrays: Y to level, Cr to red, Cb to blue, Cb and Cr to green.
+
+    red = level + red_of_cr, blue likewise, green = level + (green_of_cb + green_of_cr >> 16), all cut to 0..255.
+    """
+    kr, kb = _LUMA[matrix]
     kg = 1 - kr - kb
-    spread = 1.0 if raster.full_range else 255 / 224
+    spread = 1.0 if full_range else 255 / 224
     offsets = np.arange(-128, 128)
 
     def fixed(factor: float) -> NDArray[np.int64]:
@@ -70,14 +72,30 @@ def _from_planes(raster: Raster) -> NDArray[np.uint8]:
         return offsets * int(round(factor, 5) * spread * 65536 + 0.5)
 
     half = 1 << 15
-    red_of_cr = ((fixed(2 * (1 - kr)) + half) >> 16).astype(np.int16)
-    blue_of_cb = ((fixed(2 * (1 - kb)) + half) >> 16).astype(np.int16)
-    green_of_cr = (-fixed(2 * kr * (1 - kr) / kg)).astype(np.int32)
-    green_of_cb = (half - fixed(2 * kb * (1 - kb) / kg)).astype(np.int32)
     levels = np.arange(256)
-    if not raster.full_range:
+    if not full_range:
         levels = np.floor((levels - 16) * (255 / 219) + 0.5).astype(np.int64)
-    y = levels.astype(np.int16)[luma]
+    tables = (
+        levels.astype(np.int16),
+        ((fixed(2 * (1 - kr)) + half) >> 16).astype(np.int16),
+        ((fixed(2 * (1 - kb)) + half) >> 16).astype(np.int16),
+        (half - fixed(2 * kb * (1 - kb) / kg)).astype(np.int32),
+        (-fixed(2 * kr * (1 - kr) / kg)).astype(np.int32),
+    )
+    for table in tables:
+        table.flags.writeable = False
+    return tables
+
+
+def _from_planes(raster: Raster) -> NDArray[np.uint8]:
+    """Fixed point with 16 bits, as libjpeg does it, so that a JPEG looks as everywhere else, to the last bit."""
+    if raster.planes is None:
+        raise DecodeError("a raster of mode 'ycc' without planes; decode the file again")
+    luma, blue, red = raster.planes
+    height, width = luma.shape
+    blue, red = (_full_size(plane, height, width) for plane in (blue, red))
+    levels, red_of_cr, blue_of_cb, green_of_cb, green_of_cr = plane_tables(raster.matrix, raster.full_range)
+    y = levels[luma]
     rgb = np.empty((height, width, 3), np.uint8)
     rgb[..., 0] = np.clip(y + red_of_cr[red], 0, 255)
     rgb[..., 1] = np.clip(y + ((green_of_cb[blue] + green_of_cr[red]) >> 16).astype(np.int16), 0, 255)

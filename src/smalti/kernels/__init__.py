@@ -6,15 +6,18 @@
 import os
 from typing import TYPE_CHECKING
 
+from smalti.kernels.maps import PlaneLegend, Tiles
 from smalti.kernels.png import PngHeader, PngLabels
 from smalti.kernels.probe import probe
 from smalti.kernels.reference.repair import RepairParameters
 
 __all__ = [
     "IS_NATIVE",
+    "PlaneLegend",
     "PngHeader",
     "PngLabels",
     "RepairParameters",
+    "Tiles",
     "blend",
     "confusion",
     "contour",
@@ -23,6 +26,7 @@ __all__ = [
     "count_colors",
     "gather_exact",
     "gather_table",
+    "label_planes",
     "lookup",
     "nearest_table",
     "png_discover",
@@ -34,6 +38,8 @@ __all__ = [
     "repair",
     "runs_decode",
     "runs_encode",
+    "tiles_pack",
+    "tiles_unpack",
 ]
 
 
@@ -64,6 +70,7 @@ if TYPE_CHECKING or not IS_NATIVE:
         count_colors,
         gather_exact,
         gather_table,
+        label_planes,
         lookup,
         nearest_table,
         png_discover,
@@ -74,6 +81,8 @@ if TYPE_CHECKING or not IS_NATIVE:
         repair,
         runs_decode,
         runs_encode,
+        tiles_pack,
+        tiles_unpack,
     )
 else:
     from smalti.kernels.native import (
@@ -91,4 +100,5 @@ else:
         runs_decode,
         runs_encode,
     )
+    from smalti.kernels.native_maps import label_planes, tiles_pack, tiles_unpack
     from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels

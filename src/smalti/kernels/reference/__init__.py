@@ -6,6 +6,8 @@ from smalti.kernels.reference.gather import gather_exact, gather_table, lookup, 
 from smalti.kernels.reference.png import png_discover, png_gather, png_header, png_indices, png_labels
 from smalti.kernels.reference.repair import RepairParameters, repair
 from smalti.kernels.reference.runs import contour, runs_decode, runs_encode
+from smalti.kernels.reference.tiles import tiles_pack, tiles_unpack
+from smalti.kernels.reference.video import label_planes
 
 __all__ = [
     "RepairParameters",
@@ -17,6 +19,7 @@ __all__ = [
     "count_colors",
     "gather_exact",
     "gather_table",
+    "label_planes",
     "lookup",
     "nearest_table",
     "png_discover",
@@ -27,4 +30,6 @@ __all__ = [
     "repair",
     "runs_decode",
     "runs_encode",
+    "tiles_pack",
+    "tiles_unpack",
 ]
