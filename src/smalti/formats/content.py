@@ -40,6 +40,7 @@ class Item:
         instance: the number of the object within its class; 0 = a region without objects.
         color: (R, G, B) of its label where the source says one.
         roi: the annotation that it comes from.
+        category: the number of its class in the source; -1 where the source has none.
     """
 
     labels: tuple[str, ...]
@@ -47,6 +48,7 @@ class Item:
     instance: int = 0
     color: tuple[int, int, int] | None = None
     roi: Roi | None = None
+    category: int = -1
 
     @property
     def label(self) -> str:
@@ -119,6 +121,17 @@ class Shape:
             whole[y : y + self.crop.shape[0], x : x + self.crop.shape[1]] = self.crop
             return whole
         return rasterise(self.rings, self.size_hw, rule="even-odd" if self.has_holes else "union")
+
+    def cropped(self) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """The pixels within their box, and its corner x, y; an empty array where there are none."""
+        if self.crop is not None:
+            return self.crop, self.corner_xy
+        mask = self.mask()
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            return np.zeros((0, 0), np.uint8), (0, 0)
+        y, x = int(rows[0]), int(columns[0])
+        return np.ascontiguousarray(mask[y : rows[-1] + 1, x : columns[-1] + 1]), (x, y)
 
     def run_lengths(self, *, compressed: bool = True) -> dict[str, Any]:
         """COCO run lengths."""
@@ -283,15 +296,18 @@ def _from_map(found: LabelMap, frame: SingleFrame, plan: MaskPlan) -> Painted:
     codes = np.array([entry.code or 0 for entry in legend], np.uint32)
     scheme = legend.scheme or plan.scheme or "plain"
     instances = SCHEMES[scheme].instance(codes) if is_ids and len(codes) else np.zeros(len(codes), np.int64)
+    categories = SCHEMES[scheme].category(codes) if is_ids and len(codes) else codes.astype(np.int64)
     items = []
-    for entry, instance in zip(legend, instances.tolist(), strict=True):
+    for entry, instance, category in zip(legend, instances.tolist(), categories.tolist(), strict=True):
         roi = named.get((entry.code,)) if entry.code is not None else None
         roi = roi or (named.get(entry.color) if entry.color is not None else None)
         told = _color(roi.meta.get("color")) if roi is not None else None
         # A border or an "unlabeled" region is never an object of its own.
         number = 0 if entry.labels and entry.labels[0] in VOID_LABELS else instance
         color = told or (entry.color if not is_ids and entry.color is not None and min(entry.color) >= 0 else None)
-        items.append(Item(entry.labels, entry.code or 0, number, color, roi))
+        items.append(
+            Item(entry.labels, entry.code or 0, number, color, roi, category if entry.code is not None else -1)
+        )
     return Painted(found.data, tuple(items), "ids" if is_ids else "classes", plan.mask.id, policy=found.policy)
 
 

@@ -68,7 +68,7 @@ class Ledger:
         """Count what a frame says and the target cannot, as far as the record shows it."""
         where = f"frame {frame.id}"
         record = frame.record
-        said = {key for key in record.meta if key not in ("split", "_type")}
+        said = {key for key in record.meta if key not in ("split", "_type", "file_name", "results")}
         self._unless("metadata", said, f"{where}: {', '.join(sorted(said)[:4])}")
         self._unless("timestamp", record.timestamp or frame.timestamp, f"{where}: {record.timestamp} ms")
         self._unless("context", record.context_id, f"{where}: {record.context_id}")

@@ -148,19 +148,19 @@ class Names:
         for position, item in enumerate(found.items, 1):
             number = None
             if item.label not in VOID_LABELS or item.label in self.numbers:
-                number = self.take(item, wanted_number(item, found))
+                number = self.take(item, wanted_number(item))
                 if number is None and occurs[position]:
                     ledger.add("labels", f"{where}: {item.label!r}")
             numbers.append(self.void if number is None else number)
         return np.array(numbers, np.uint32)
 
 
-def wanted_number(item: Item, found: Painted | None = None) -> int | None:
-    """The number that the source gave the class of an item: COCO's category, or the index of a class mask."""
+def wanted_number(item: Item) -> int | None:
+    """The number that the source gave the class of an item: COCO's category, an id's category, the index of a mask."""
     told = item.roi.meta.get("category_id") if item.roi is not None else None
     if isinstance(told, int):
         return told
-    return item.id if found is not None and found.kind == "classes" else None
+    return item.category if item.category >= 0 else None
 
 
 def each_painted(
@@ -238,6 +238,23 @@ class JsonLists:
                 file.write(b"]")
                 part.close()
             file.write(b"}\n")
+
+    def save_list(self, name: str, path: Path) -> None:
+        """Write one of the lists alone."""
+        self._copy(name, path, b"[", b"]\n", lines=False)
+
+    def save_lines(self, name: str, path: Path) -> None:
+        """Write one of the lists as JSON-lines."""
+        self._copy(name, path, b"", b"\n", lines=True)
+
+    def _copy(self, name: str, path: Path, before: bytes, after: bytes, *, lines: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._parts[name] as part, path.open("wb") as file:
+            part.seek(0)
+            file.write(before)
+            for line in part:
+                file.write(line.removesuffix(b",\n") + b"\n" if lines and line.endswith(b",\n") else line)
+            file.write(after)
 
 
 @contextmanager

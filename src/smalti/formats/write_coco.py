@@ -78,7 +78,7 @@ def _category(shape: Shape, names: Names, frame: SingleFrame, ledger: Ledger) ->
     if shape.label in VOID_LABELS:
         return None
     found = names.take(
-        shape.item or Item(shape.labels, roi=shape.roi), wanted_number(Item(shape.labels, roi=shape.roi))
+        shape.item or Item(shape.labels, roi=shape.roi), wanted_number(shape.item or Item(shape.labels, roi=shape.roi))
     )
     if found is None:
         ledger.add("labels", f"frame {frame.id}: {shape.label!r}")
@@ -95,7 +95,8 @@ def _facts(roi: Roi | None, item: Item | None, used: set[int], ledger: Ledger) -
         int(told) if told is not None and told.isdigit() and len(told) < 15 else (item.id if item is not None else 0)
     )
     if not number or number in used:
-        number = len(used) + 1
+        # An id that is 0 or taken must not take that of an object that is yet to come.
+        number = len(used) + (1 if told is None else 1_000_000_000)
         while number in used:
             number += 1
         if told is not None or (item is not None and item.instance):

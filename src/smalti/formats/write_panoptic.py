@@ -100,7 +100,7 @@ def _segments(
     for position, item in enumerate(found.items, 1):
         if item.label in VOID_LABELS:
             continue
-        category = names.take(item, wanted_number(item, found))
+        category = names.take(item, wanted_number(item))
         if not counts[position]:
             continue
         if category is None:
@@ -111,7 +111,7 @@ def _segments(
             while fresh in taken or fresh in used:
                 fresh += 1
             number = fresh
-            if item.roi is not None and item.roi.id is not None or (item.id and found.kind == "ids"):
+            if (item.roi is not None and item.roi.id is not None) or (item.id and found.kind == "ids"):
                 ledger.add("ids", f"frame {frame.id}: {item.id} becomes {number}")
         used.add(number)
         ids[position] = number

@@ -1,0 +1,209 @@
+"""CVAT for images: annotations.xml with polygons, masks (run lengths of their box, row by row), boxes, points, ellipses.
+
+CVAT's segmentation-mask archive is Pascal VOC with labelmap.txt: the format "voc" reads it. Tracks of "CVAT for video"
+are not read.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.codecs.rle import encode_rle
+from smalti.errors import FrameError
+from smalti.formats.building import box_roi, frame_of, polygon_roi, rle_roi
+from smalti.formats.content import Shape, shapes, single_frames, size_of
+from smalti.formats.files import Stems, contains, first, walk
+from smalti.formats.losses import Ledger
+from smalti.formats.output import fresh_folder, place_image, safe_name
+from smalti.formats.protocol import AnyFrame, Detection, Reading, Writing, Written
+from smalti.frames import SingleFrame
+from smalti.parallel import ordered_map
+from smalti.records import Roi
+
+__all__ = ["LOOKS_LIKE", "SAYS", "detect", "read", "write"]
+
+LOOKS_LIKE = "an XML file with annotations and image elements"
+SAYS = frozenset({"instances", "overlap", "holes", "boxes", "ellipses"})
+
+
+def _files(path: Path) -> Iterator[Path]:
+    for file in [path] if path.is_file() else walk(path, (".xml",)):
+        if file.suffix == ".xml" and contains(file, b"<annotations>", b"<image "):
+            yield file
+
+
+def detect(path: Path) -> Detection | None:
+    """By the elements of an XML file."""
+    file = first(_files(path))
+    return None if file is None else Detection("cvat", path, 0.95, (f"{file.name} has annotations of images",))
+
+
+def read(path: Path, options: Reading | None = None) -> Iterator[SingleFrame]:
+    """A frame per image element; the XML is read as a stream."""
+    options = options or Reading()
+    root = path if path.is_dir() else path.parent
+    images = [options.images] if options.images is not None else [root]
+    known: Stems | None = None
+    for file in _files(path):
+        for element in _images(file):
+            name, subset = element.get("name", ""), element.get("subset")
+            if options.split not in (None, subset):
+                continue
+            # One name may stand in several subsets: the path goes before the bare name.
+            at = first(p for base in images for p in _places(base, name, subset) if p.is_file())
+            if at is None:
+                known = known or Stems(images)
+                at = known.get(name)
+            if at is None:
+                options.skip(f"{file.name}: no image {name} was found")
+            yield _frame(element, at, subset, options)
+
+
+def _images(file: Path) -> Iterator[ElementTree.Element]:
+    try:
+        for _, element in ElementTree.iterparse(file):
+            if element.tag == "image":
+                yield element
+                element.clear()
+    except ElementTree.ParseError as error:
+        raise FrameError(f"{file}: {error}") from None
+
+
+def _places(base: Path, name: str, subset: str | None) -> Iterator[Path]:
+    for folder in ([base / "images" / subset] if subset else []) + [base / "images", base]:
+        yield folder / name
+
+
+def _frame(element: ElementTree.Element, image: Path | None, subset: str | None, options: Reading) -> SingleFrame:
+    name = element.get("name", "")
+    size = (int(element.get("height", 0)), int(element.get("width", 0)))
+    ordered = sorted(element, key=lambda shape: int(shape.get("z_order", 0) or 0))
+    rois = [roi for shape in ordered if (roi := _roi(shape, size, name, options)) is not None]
+    stem = name.rpartition(".")[0] or name
+    meta: dict[str, Any] = {"file_name": name}
+    if subset:
+        meta["split"] = subset
+    return frame_of(
+        f"{subset}/{stem}" if subset else stem, image, rois=rois, size_hw=size if all(size) else None, meta=meta
+    )
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.replace(";", ",").split(",") if number.strip()]
+
+
+def _roi(shape: ElementTree.Element, size: tuple[int, int], name: str, options: Reading) -> Roi | None:
+    label = [shape.get("label", "")]
+    meta: dict[str, Any] = {
+        key: int(shape.get(key, 0)) for key in ("z_order", "group_id", "occluded") if shape.get(key, "0") != "0"
+    }
+    if attributes := {a.get("name", ""): a.text or "" for a in shape.findall("attribute")}:
+        meta["attributes"] = attributes
+    if shape.tag == "polygon":
+        return polygon_roi([_numbers(shape.get("points", ""))], label, meta=meta)
+    if shape.tag == "mask":
+        left, top, width, height = (int(float(shape.get(key, 0))) for key in ("left", "top", "width", "height"))
+        crop = _unroll([int(n) for n in _numbers(shape.get("rle", ""))], width, height, name)
+        whole = np.zeros(size, np.uint8)
+        whole[top : top + height, left : left + width] = crop[: size[0] - top, : size[1] - left]
+        return rle_roi(encode_rle(whole), (left, top, width, height), label, meta=meta)
+    if shape.tag == "box":
+        x0, y0, x1, y1 = (float(shape.get(key, 0)) for key in ("xtl", "ytl", "xbr", "ybr"))
+        return box_roi((x0, y0, x1 - x0, y1 - y0), label, meta=meta)
+    if shape.tag == "ellipse":
+        cx, cy, rx, ry = (float(shape.get(key, 0)) for key in ("cx", "cy", "rx", "ry"))
+        angle = float(np.deg2rad(float(shape.get("rotation", 0))))
+        return Roi(label=label, poly=[cx, cy, rx, ry, angle], meta={**meta, "_type": "elp"})
+    if shape.tag in ("points", "polyline"):
+        return Roi(label=label, poly=list(_numbers(shape.get("points", ""))), meta={**meta, "_type": "k2d"})
+    if shape.tag == "tag":
+        return Roi(label=label, meta={**meta, "_type": "im"})
+    options.skip(f"{name}: a {shape.tag} is not read")
+    return None
+
+
+def _unroll(runs: Sequence[int], width: int, height: int, name: str) -> NDArray[np.uint8]:
+    """Run lengths of outside, inside, … row by row → (height, width) of 0 and 1."""
+    if min(runs, default=0) < 0 or sum(runs) != width * height:
+        raise FrameError(
+            f"{name}: the runs of a mask cover {sum(runs)} pixels, its box {width}×{height} has {width * height}"
+        )
+    values = np.arange(len(runs), dtype=np.uint8) & np.uint8(1)
+    return np.repeat(values, np.asarray(runs)).reshape(height, width)
+
+
+def _roll(crop: NDArray[np.uint8]) -> list[int]:
+    flat = crop.reshape(-1) != 0
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    runs: list[int] = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    return [0, *runs] if flat.size and flat[0] else runs
+
+
+def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = None) -> Written:
+    """Write annotations.xml and `images/`: polygons as they are, everything else as masks."""
+    options = options or Writing()
+    written = Written(folder, 0, Ledger(SAYS))
+    labels: dict[str, None] = {}
+
+    def one(frame: SingleFrame) -> tuple[SingleFrame, tuple[int, int], list[Shape], list[str]]:
+        found = list(shapes(frame, mask_id=options.mask_id))
+        return (
+            frame,
+            found[0].size_hw if found else size_of(frame),
+            found,
+            [_element(s, i) for i, s in enumerate(found)],
+        )
+
+    with fresh_folder(folder):
+        body = folder / "annotations.xml"
+        with body.open("w", encoding="utf-8") as file:
+            file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
+            for number, (frame, size, found, lines) in enumerate(
+                ordered_map(one, single_frames(frames), workers=options.workers)
+            ):
+                written.losses.look(frame)
+                if any(a.roi.id is not None for a in frame.annotations) or frame.source_record.masks:
+                    written.losses.add("ids", f"frame {frame.id}")
+                labels |= dict.fromkeys(s.label for s in found)
+                stem = safe_name(frame.id)
+                image = place_image(frame, folder / "images" / stem, options.images, written.losses)
+                name = image.name if image is not None else f"{stem}.jpg"
+                subset = frame.metadata.get("split") or options.split
+                boxes = [_box(a.roi) for a in frame.annotations if a.get_type() == "b2d" and "rle" not in a.roi.meta]
+                file.write(
+                    f'  <image id="{number}" name={quoteattr(name)} subset={quoteattr(str(subset))} '
+                    f'width="{size[1]}" height="{size[0]}">\n{"".join(lines)}{"".join(boxes)}  </image>\n'
+                )
+                written.frames += 1
+            rows = "".join(f"<label><name>{escape(label)}</name></label>" for label in labels)
+            file.write(f"  <meta><task><labels>{rows}</labels></task></meta>\n</annotations>\n")
+    return written
+
+
+def _box(roi: Roi) -> str:
+    label = quoteattr((roi.label or [""])[0])
+    x0, y0, x1, y1 = roi.poly[0], roi.poly[1], roi.poly[4], roi.poly[5]
+    return f'    <box label={label} xtl="{x0}" ytl="{y0}" xbr="{x1}" ybr="{y1}" occluded="0" z_order="0"/>\n'
+
+
+def _element(shape: Shape, z_order: int) -> str:
+    label = quoteattr(shape.label)
+    if len(shape.rings) == 1 and (shape.roi is None or shape.roi.meta.get("_type") != "elp"):
+        ring = shape.rings[0]
+        points = ";".join(f"{x!r},{y!r}" for x, y in zip(ring[0::2], ring[1::2], strict=True))
+        return f'    <polygon label={label} points="{points}" occluded="0" z_order="{z_order}"/>\n'
+    if shape.roi is not None and shape.roi.meta.get("_type") == "elp":
+        cx, cy, rx, ry, angle = shape.roi.poly
+        turned = f' rotation="{np.rad2deg(angle)!r}"' if angle else ""
+        return f'    <ellipse label={label} cx="{cx}" cy="{cy}" rx="{rx}" ry="{ry}"{turned} occluded="0" z_order="{z_order}"/>\n'
+    crop, (x, y) = shape.cropped()
+    if not crop.size:
+        return ""
+    runs = ", ".join(map(str, _roll(crop)))
+    box = f'left="{x}" top="{y}" width="{crop.shape[1]}" height="{crop.shape[0]}"'
+    return f'    <mask label={label} rle="{runs}" {box} occluded="0" z_order="{z_order}"/>\n'
