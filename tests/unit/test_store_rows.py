@@ -222,3 +222,10 @@ def test_json_that_is_none_is_found_in_rows_from_outside() -> None:
     assert [item.id for item in failed] == ["x"]
     assert made is not None
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("poly", [[2.5, True], [True], ["1"], [float("inf")]])
+def test_only_finite_numbers_are_numbers(poly: list[Any]) -> None:
+    bad = Frame(id="bad", sources=[Source(id="a", uri="u")], rois=[Roi(label=["x"], poly=poly)])
+    with pytest.raises(FrameError, match="'bad'"):
+        to_rows([FULL, bad])

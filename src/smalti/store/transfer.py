@@ -39,7 +39,7 @@ FORMATS: dict[str, Format] = {
 Made = tuple[pa.RecordBatch | None, list[Failed]]
 Job = Callable[[], Made]
 _ROWS = 16384
-_LINES_BYTES = 8 << 20
+_LINES_BYTES = 4 << 20
 _AHEAD = 3
 
 
