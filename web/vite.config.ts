@@ -1,5 +1,6 @@
 import preact from "@preact/preset-vite";
-import { defineConfig, type Plugin } from "vite";
+import type { Plugin } from "vite";
+import { defineConfig } from "vitest/config";
 
 /**
  * Chunks find each other relative to themselves, so that a path prefix of a reverse proxy needs no rebuild. Only
@@ -24,5 +25,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 300,
   },
+  test: { setupFiles: ["tests/setup.ts"], include: ["tests/**/*.test.ts"] },
   server: { proxy: { "/api": "http://127.0.0.1:8080", "/healthz": "http://127.0.0.1:8080" } },
 });

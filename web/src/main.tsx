@@ -1,13 +1,16 @@
 import { render } from "preact";
-import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
+import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from "preact-iso";
 import "./lib/theme";
 import { page, root } from "./lib/url";
 import "./style.css";
+import "./controls.css";
 import "./pages.css";
+import "./parts.css";
+import "./browser.css";
+import DatasetsPage from "./pages/datasets";
 import { Shell } from "./ui/shell";
 import { Empty } from "./ui/widgets";
-import DatasetsPage from "./pages/datasets";
 
 const VersionPage = lazy(() => import("./pages/version"));
 const ComparePage = lazy(() => import("./pages/compare"));

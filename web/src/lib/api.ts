@@ -38,7 +38,9 @@ async function all<T>(url: string): Promise<T[]> {
   const found: T[] = [];
   let cursor: string | null | undefined;
   do {
-    const page: Page<T> | T[] = await get(url + (cursor ? `${url.includes("?") ? "&" : "?"}cursor=${enc(cursor)}` : ""));
+    const page: Page<T> | T[] = await get(
+      url + (cursor ? `${url.includes("?") ? "&" : "?"}cursor=${enc(cursor)}` : ""),
+    );
     if (Array.isArray(page)) return page;
     found.push(...page.items);
     cursor = page.next;
@@ -68,7 +70,8 @@ export const datasets = {
   create: async (body: { name: string; project?: string | null; version?: string | null }) =>
     (await json<Dataset>(at.of("/datasets"), { body })).data,
   change: async (dataset: Dataset, body: Partial<Pick<Dataset, "name" | "project" | "description" | "tags">>) =>
-    (await json<Dataset>(at.of(`/datasets/${dataset.id}`), { method: "PATCH", body, ifMatch: quoted(dataset.etag) })).data,
+    (await json<Dataset>(at.of(`/datasets/${dataset.id}`), { method: "PATCH", body, ifMatch: quoted(dataset.etag) }))
+      .data,
   remove: (dataset: Dataset, force: boolean) =>
     json(at.of(`/datasets/${dataset.id}${query({ force })}`), { method: "DELETE", ifMatch: quoted(dataset.etag) }),
   versions: (dataset: string) => all<Version>(at.of(`/datasets/${enc(dataset)}/versions`)),
@@ -186,10 +189,13 @@ export const dataviews = {
   create: async (body: { name: string; spec?: Record<string, unknown> }) =>
     (await json<Dataview>(at.of("/dataviews"), { body })).data,
   change: async (view: Dataview, body: Partial<Pick<Dataview, "name" | "description" | "tags" | "spec">>) =>
-    (await json<Dataview>(at.of(`/dataviews/${enc(view.id)}`), { method: "PATCH", body, ifMatch: quoted(view.etag) })).data,
-  remove: (view: Dataview) => json(at.of(`/dataviews/${enc(view.id)}`), { method: "DELETE", ifMatch: quoted(view.etag) }),
+    (await json<Dataview>(at.of(`/dataviews/${enc(view.id)}`), { method: "PATCH", body, ifMatch: quoted(view.etag) }))
+      .data,
+  remove: (view: Dataview) =>
+    json(at.of(`/dataviews/${enc(view.id)}`), { method: "DELETE", ifMatch: quoted(view.etag) }),
   act: async (view: Dataview, what: "clone" | "publish" | "archive" | "restore") =>
-    (await json<Dataview>(at.of(`/dataviews/${enc(view.id)}/${what}`), { method: "POST", ifMatch: quoted(view.etag) })).data,
+    (await json<Dataview>(at.of(`/dataviews/${enc(view.id)}/${what}`), { method: "POST", ifMatch: quoted(view.etag) }))
+      .data,
   preview: async (spec: unknown, signal?: AbortSignal) =>
     (await json<ViewPage>(at.of("/dataviews/preview"), { body: spec, signal })).data,
   explain: async (spec: unknown, signal?: AbortSignal) =>

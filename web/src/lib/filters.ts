@@ -58,7 +58,8 @@ export function toRule(filter: Filter): FilterRule | null {
   return Object.keys(found).length ? found : null;
 }
 
-export const toRules = (filters: Filter[]): FilterRule[] => filters.map(toRule).filter((r): r is FilterRule => r !== null);
+export const toRules = (filters: Filter[]): FilterRule[] =>
+  filters.map(toRule).filter((r): r is FilterRule => r !== null);
 
 export const writeFilters = (filters: Filter[]): string => (toRules(filters).length ? packJson(filters) : "");
 

@@ -51,18 +51,22 @@ export function fromHex(text: string): Rgb {
 export function colorOf(name: string): Rgb {
   let hash = 2166136261;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 16777619);
-  const hue = ((hash >>> 0) % 360) / 60;
-  const x = Math.round(190 * (1 - Math.abs((hue % 2) - 1)));
-  const table: Rgb[] = [
-    [190, x, 0],
-    [x, 190, 0],
-    [0, 190, x],
-    [0, x, 190],
-    [x, 0, 190],
-    [190, 0, x],
-  ];
-  const [r, g, b] = table[Math.floor(hue) % 6]!;
-  return [r + 50, g + 50, b + 50];
+  hash ^= hash >>> 15;
+  const hue = (hash >>> 0) % 360;
+  const light = 0.46 + (((hash >>> 9) & 3) * 0.12) / 3;
+  const span = 0.52 * Math.min(light, 1 - light);
+  const channel = (n: number): number => {
+    const k = (n + hue / 30) % 12;
+    return Math.round(255 * (light - span * Math.max(-1, Math.min(k - 3, 9 - k, 1))));
+  };
+  return [channel(0), channel(8), channel(4)];
+}
+
+/** The colour, lighter where it is too dark to be seen as a thin line over a picture. */
+export function asLine([r, g, b]: Rgb): Rgb {
+  const luma = 0.299 * r + 0.587 * g + 0.114 * b;
+  const mix = luma < 90 ? 0.5 * (1 - luma / 90) + 0.1 : 0;
+  return [r, g, b].map((c) => Math.round(c + (255 - c) * mix)) as Rgb;
 }
 
 /** Milliseconds as a clock: 1:02.500 */

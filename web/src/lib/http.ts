@@ -1,5 +1,5 @@
-import { page, root } from "./url";
 import type { Problem } from "./types";
+import { page, root } from "./url";
 
 /** What the server refused, with its own words. */
 export class ApiError extends Error {

@@ -12,7 +12,7 @@ export interface Resource<T> {
 export function useResource<T>(read: (signal: AbortSignal) => Promise<T>, deps: unknown[]): Resource<T> {
   const [state, setState] = useState<{ data?: T; error: string; loading: boolean }>({ error: "", loading: true });
   const [turn, setTurn] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the caller names what the question depends on
+  // The caller names what the question depends on
   useEffect(() => {
     const stop = new AbortController();
     setState((before) => ({ ...before, loading: true, error: "" }));

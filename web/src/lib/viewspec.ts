@@ -36,7 +36,8 @@ export function withQuery(spec: Spec, index: number, query: string): Spec {
 
 export function withoutFilter(spec: Spec, index: number): Spec {
   const next: Spec = { ...spec, filters: (spec.filters ?? []).filter((_, i) => i !== index) };
-  if (spec.smalti?.queries) next.smalti = { ...spec.smalti, queries: spec.smalti.queries.filter((_, i) => i !== index) };
+  if (spec.smalti?.queries)
+    next.smalti = { ...spec.smalti, queries: spec.smalti.queries.filter((_, i) => i !== index) };
   return next;
 }
 

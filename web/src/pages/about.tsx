@@ -76,7 +76,13 @@ export function InfoTab({ version, reload }: { version: Version; reload: () => v
   const save = async (event: Event) => {
     event.preventDefault();
     try {
-      await versions.change(version, { description, tags: tags.split(",").map((t) => t.trim()).filter(Boolean) });
+      await versions.change(version, {
+        description,
+        tags: tags
+          .split(",")
+          .map((t) => t.trim())
+          .filter(Boolean),
+      });
       setEditing(false);
       reload();
     } catch (thrown) {

@@ -1,5 +1,5 @@
-import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
 import { versions } from "../lib/api";
 import { count, percent } from "../lib/format";
 import { say } from "../lib/http";
@@ -79,7 +79,9 @@ function LabelDeltas({ before, after }: { before: Row[]; after: Row[] }) {
   const counts = new Map<string, [number, number]>();
   for (const row of before) counts.set(String(row.label), [row.count, 0]);
   for (const row of after) counts.set(String(row.label), [counts.get(String(row.label))?.[0] ?? 0, row.count]);
-  const changed = [...counts].filter(([, [x, y]]) => x !== y).sort((p, q) => Math.abs(q[1][1] - q[1][0]) - Math.abs(p[1][1] - p[1][0]));
+  const changed = [...counts]
+    .filter(([, [x, y]]) => x !== y)
+    .sort((p, q) => Math.abs(q[1][1] - q[1][0]) - Math.abs(p[1][1] - p[1][0]));
   if (!changed.length) return null;
   return (
     <>

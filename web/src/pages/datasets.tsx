@@ -1,7 +1,7 @@
-import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
+import { useLocation, useRoute } from "preact-iso";
 import { datasets, projects } from "../lib/api";
-import { ago, colorOf, compact, count, hex, plural } from "../lib/format";
+import { ago, compact, count, plural } from "../lib/format";
 import { useResource } from "../lib/resource";
 import type { Dataset, Project } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
@@ -13,8 +13,13 @@ const NO_PROJECT = "no project";
 const projectName = (name: string): string => name || NO_PROJECT;
 
 function matches(dataset: Dataset, words: string): boolean {
-  const where = [dataset.name, dataset.project, dataset.description, ...dataset.tags, ...dataset.top_labels].join("\n").toLowerCase();
-  return words.toLowerCase().split(/\s+/).every((word) => where.includes(word));
+  const where = [dataset.name, dataset.project, dataset.description, ...dataset.tags, ...dataset.top_labels]
+    .join("\n")
+    .toLowerCase();
+  return words
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => where.includes(word));
 }
 
 export default function DatasetsPage() {
@@ -100,7 +105,11 @@ export default function DatasetsPage() {
           action="Create"
           note="It begins with an empty draft, v1."
           run={async (name) => {
-            const made = await datasets.create({ name, project: project && project !== NO_PROJECT ? project : null, version: "v1" });
+            const made = await datasets.create({
+              name,
+              project: project && project !== NO_PROJECT ? project : null,
+              version: "v1",
+            });
             location.route(page.dataset(made.name));
           }}
           close={() => setMaking(false)}
@@ -124,7 +133,7 @@ function ProjectCards({ list, all }: { list: Project[]; all: Dataset[] }) {
             </h2>
             <p class="muted">{plural(p.datasets, "dataset")}</p>
             <dl class="numbers">
-              <Number name="frames" value={inside.reduce((n, d) => n + (d.frames ?? 0), 0)} />
+              <Figure name="frames" value={inside.reduce((n, d) => n + (d.frames ?? 0), 0)} />
             </dl>
           </article>
         );
@@ -133,7 +142,7 @@ function ProjectCards({ list, all }: { list: Project[]; all: Dataset[] }) {
   );
 }
 
-function Number({ name, value }: { name: string; value: number | null }) {
+function Figure({ name, value }: { name: string; value: number | null }) {
   return (
     <div>
       <dt>{name}</dt>
@@ -156,9 +165,20 @@ function DatasetCard({ dataset, reload }: { dataset: Dataset; reload: () => void
       "Tags",
       "Tags, separated by commas",
       dataset.tags.join(", "),
-      (text: string) => datasets.change(dataset, { tags: text.split(",").map((t) => t.trim()).filter(Boolean) }),
+      (text: string) =>
+        datasets.change(dataset, {
+          tags: text
+            .split(",")
+            .map((t) => t.trim())
+            .filter(Boolean),
+        }),
     ],
-    move: ["Move to a project", "Project", dataset.project ?? "", (project: string) => datasets.change(dataset, { project })],
+    move: [
+      "Move to a project",
+      "Project",
+      dataset.project ?? "",
+      (project: string) => datasets.change(dataset, { project }),
+    ],
   } as const;
   return (
     <article class="card dataset">
@@ -184,16 +204,13 @@ function DatasetCard({ dataset, reload }: { dataset: Dataset; reload: () => void
       </p>
       {dataset.description && <p class="clamp">{dataset.description}</p>}
       <dl class="numbers">
-        <Number name="versions" value={dataset.versions} />
-        <Number name="frames" value={dataset.frames} />
-        <Number name="annotated" value={dataset.annotated} />
+        <Figure name="versions" value={dataset.versions} />
+        <Figure name="frames" value={dataset.frames} />
+        <Figure name="annotated" value={dataset.annotated} />
       </dl>
       <div class="chips">
         {dataset.top_labels.slice(0, 6).map((label) => (
           <span key={label} class="chip">
-            <svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">
-              <rect width="10" height="10" rx="2" fill={hex(colorOf(label))} />
-            </svg>
             {label}
           </span>
         ))}
@@ -215,10 +232,16 @@ function DatasetCard({ dataset, reload }: { dataset: Dataset; reload: () => void
         />
       )}
       {asking === "delete" && (
-        <ConfirmDialog title="Delete dataset" action="Delete" danger run={() => datasets.remove(dataset, true)} close={close}>
+        <ConfirmDialog
+          title="Delete dataset"
+          action="Delete"
+          danger
+          run={() => datasets.remove(dataset, true)}
+          close={close}
+        >
           <p>
-            <b>{dataset.name}</b> with {plural(dataset.versions, "version")} will be gone. Files that its frames name by URI
-            stay where they are.
+            <b>{dataset.name}</b> with {plural(dataset.versions, "version")} will be gone. Files that its frames name by
+            URI stay where they are.
           </p>
         </ConfirmDialog>
       )}

@@ -27,26 +27,44 @@ export function MappingForm({ spec, set, frozen }: PartProps) {
     <fieldset class="part" disabled={frozen}>
       <legend>Labels and classes</legend>
       {rules.map((rule, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: rules are numbered
         <div class="line" key={i}>
           <span class="chip">{rule.source.labels.join(" + ")}</span> → <span class="chip">{rule.target}</span>
           <span class="grow" />
-          <Button icon="close" label="Remove mapping" kind="ghost" onClick={() => setRules(rules.filter((_, at) => at !== i))} />
+          <Button
+            icon="close"
+            label="Remove mapping"
+            kind="ghost"
+            onClick={() => setRules(rules.filter((_, at) => at !== i))}
+          />
         </div>
       ))}
       <form
         class="line"
         onSubmit={(e) => {
           e.preventDefault();
-          const labels = from.split("+").map((l) => l.trim()).filter(Boolean);
+          const labels = from
+            .split("+")
+            .map((l) => l.trim())
+            .filter(Boolean);
           if (!labels.length || !to.trim()) return;
           setRules([...rules, { source: { labels }, target: to.trim() }]);
           setFrom("");
           setTo("");
         }}
       >
-        <input placeholder="label (or a + b)" aria-label="Label to map" value={from} onInput={(e) => setFrom(e.currentTarget.value)} />→
-        <input placeholder="is called" aria-label="New label" value={to} onInput={(e) => setTo(e.currentTarget.value)} />
+        <input
+          placeholder="label (or a + b)"
+          aria-label="Label to map"
+          value={from}
+          onInput={(e) => setFrom(e.currentTarget.value)}
+        />
+        →
+        <input
+          placeholder="is called"
+          aria-label="New label"
+          value={to}
+          onInput={(e) => setTo(e.currentTarget.value)}
+        />
         <Button icon="plus" label="Add mapping" kind="ghost" type="submit" />
       </form>
       {numbers.map(([name, number]) => (
@@ -59,9 +77,16 @@ export function MappingForm({ spec, set, frozen }: PartProps) {
             step="1"
             aria-label={`Class of ${name}`}
             value={number}
-            onChange={(e) => setNumbers(numbers.map(([n, v]) => [n, n === name ? Math.trunc(Number(e.currentTarget.value)) : v]))}
+            onChange={(e) =>
+              setNumbers(numbers.map(([n, v]) => [n, n === name ? Math.trunc(Number(e.currentTarget.value)) : v]))
+            }
           />
-          <Button icon="close" label={`Remove class of ${name}`} kind="ghost" onClick={() => setNumbers(numbers.filter(([n]) => n !== name))} />
+          <Button
+            icon="close"
+            label={`Remove class of ${name}`}
+            kind="ghost"
+            onClick={() => setNumbers(numbers.filter(([n]) => n !== name))}
+          />
         </div>
       ))}
       <form
@@ -74,7 +99,12 @@ export function MappingForm({ spec, set, frozen }: PartProps) {
           setLabel("");
         }}
       >
-        <input placeholder="label that gets a class number" aria-label="Label with a class" value={label} onInput={(e) => setLabel(e.currentTarget.value)} />
+        <input
+          placeholder="label that gets a class number"
+          aria-label="Label with a class"
+          value={label}
+          onInput={(e) => setLabel(e.currentTarget.value)}
+        />
         <Button icon="plus" label="Add class" kind="ghost" type="submit" />
       </form>
       <label class="line">
@@ -100,7 +130,9 @@ export function MappingForm({ spec, set, frozen }: PartProps) {
 export function IterationForm({ spec, set, frozen }: PartProps) {
   const now = spec.iteration ?? {};
   const change = (patch: NonNullable<Spec["iteration"]>) => {
-    const next = Object.fromEntries(Object.entries({ ...now, ...patch }).filter(([, v]) => v !== null && v !== undefined));
+    const next = Object.fromEntries(
+      Object.entries({ ...now, ...patch }).filter(([, v]) => v !== null && v !== undefined),
+    );
     set({ ...spec, iteration: next });
   };
   const number = (text: string): number | null => (text === "" ? null : Number(text));
@@ -110,25 +142,50 @@ export function IterationForm({ spec, set, frozen }: PartProps) {
       <div class="form-grid">
         <label class="field">
           <span>order</span>
-          <select value={now.order ?? "sequential"} onChange={(e) => change({ order: e.currentTarget.value as "sequential" | "random" })}>
+          <select
+            value={now.order ?? "sequential"}
+            onChange={(e) => change({ order: e.currentTarget.value as "sequential" | "random" })}
+          >
             <option value="sequential">by context and time</option>
             <option value="random">random</option>
           </select>
         </label>
         <label class="field">
           <span>seed</span>
-          <input type="number" placeholder="1337" value={now.random_seed ?? ""} onChange={(e) => change({ random_seed: number(e.currentTarget.value) })} />
+          <input
+            type="number"
+            placeholder="1337"
+            value={now.random_seed ?? ""}
+            onChange={(e) => change({ random_seed: number(e.currentTarget.value) })}
+          />
         </label>
         <label class="field">
           <span>at most</span>
-          <input type="number" min="0" placeholder="all frames" value={now.limit ?? ""} onChange={(e) => change({ limit: number(e.currentTarget.value) })} />
+          <input
+            type="number"
+            min="0"
+            placeholder="all frames"
+            value={now.limit ?? ""}
+            onChange={(e) => change({ limit: number(e.currentTarget.value) })}
+          />
         </label>
         <label class="field">
           <span>clip length, ms</span>
-          <input type="number" min="0" placeholder="single frames" value={now.min_sequence ?? ""} onChange={(e) => change({ min_sequence: number(e.currentTarget.value) })} />
+          <input
+            type="number"
+            min="0"
+            placeholder="single frames"
+            value={now.min_sequence ?? ""}
+            onChange={(e) => change({ min_sequence: number(e.currentTarget.value) })}
+          />
         </label>
         <label class="inline">
-          <input type="checkbox" checked={Boolean(now.infinite)} onChange={(e) => change({ infinite: e.currentTarget.checked })} /> start again at the end
+          <input
+            type="checkbox"
+            checked={Boolean(now.infinite)}
+            onChange={(e) => change({ infinite: e.currentTarget.checked })}
+          />{" "}
+          start again at the end
         </label>
       </div>
     </fieldset>

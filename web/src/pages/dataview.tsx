@@ -1,5 +1,5 @@
-import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
+import { useRoute } from "preact-iso";
 import { datasets, dataviews, media } from "../lib/api";
 import { count } from "../lib/format";
 import { ApiError, say } from "../lib/http";
@@ -104,14 +104,19 @@ function Inputs({ spec, set, frozen }: PartProps) {
   return (
     <fieldset class="part" disabled={frozen}>
       <legend>Versions</legend>
-      <ul class="plain">
+      <ul class="stack">
         {chosen.map((v) => (
           <li key={`${v.dataset} ${v.version}`} class="line">
             <span class="ellipsis">
               {name(v.dataset)} <VersionName dataset={v.dataset} version={v.version} />
             </span>
             <span class="grow" />
-            <Button icon="close" label="Remove version" kind="ghost" onClick={() => set({ ...spec, versions: chosen.filter((x) => x !== v) })} />
+            <Button
+              icon="close"
+              label="Remove version"
+              kind="ghost"
+              onClick={() => set({ ...spec, versions: chosen.filter((x) => x !== v) })}
+            />
           </li>
         ))}
       </ul>
@@ -131,7 +136,8 @@ function Inputs({ spec, set, frozen }: PartProps) {
           disabled={!dataset}
           onChange={(e) => {
             const version = e.currentTarget.value;
-            if (version && !chosen.some((v) => v.version === version)) set({ ...spec, versions: [...chosen, { dataset, version }] });
+            if (version && !chosen.some((v) => v.version === version))
+              set({ ...spec, versions: [...chosen, { dataset, version }] });
             e.currentTarget.value = "";
           }}
         >
@@ -159,9 +165,13 @@ function Filters({ spec, set, frozen }: PartProps) {
       <legend>Filters</legend>
       {!filters.length && <p class="muted small">Without a filter, every frame comes.</p>}
       {filters.map((filter, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: filters are numbered
         <div class="line" key={i}>
-          <QueryBar version={null} label={`Query of filter ${i + 1}`} value={spec.smalti?.queries?.[i] ?? ""} apply={(q) => set(withQuery(spec, i, q))} />
+          <QueryBar
+            version={null}
+            label={`Query of filter ${i + 1}`}
+            value={spec.smalti?.queries?.[i] ?? ""}
+            apply={(q) => set(withQuery(spec, i, q))}
+          />
           <label class="inline">
             <span class="muted small">weight</span>
             <input
@@ -176,10 +186,19 @@ function Filters({ spec, set, frozen }: PartProps) {
               }}
             />
           </label>
-          <Button icon="close" label={`Remove filter ${i + 1}`} kind="ghost" onClick={() => set(withoutFilter(spec, i))} />
+          <Button
+            icon="close"
+            label={`Remove filter ${i + 1}`}
+            kind="ghost"
+            onClick={() => set(withoutFilter(spec, i))}
+          />
         </div>
       ))}
-      <Button icon="plus" kind="ghost" onClick={() => set({ ...spec, filters: [...filters, { label_rules: [], filter_by_roi: "label_rules" }] })}>
+      <Button
+        icon="plus"
+        kind="ghost"
+        onClick={() => set({ ...spec, filters: [...filters, { label_rules: [], filter_by_roi: "label_rules" }] })}
+      >
         Filter
       </Button>
     </fieldset>
@@ -206,17 +225,22 @@ function PreviewFrames({ spec }: { spec: Spec }) {
     <>
       <p class="muted">
         {count(found.data.total)} frames
-        {found.data.per_filter.length > 1 && ` (by filter: ${found.data.per_filter.map((n) => count(n)).join(", ")})`}, the first{" "}
-        {found.data.frames.length} in the order of the view:
+        {found.data.per_filter.length > 1 && ` (by filter: ${found.data.per_filter.map((n) => count(n)).join(", ")})`},
+        the first {found.data.frames.length} in the order of the view:
       </p>
       <div class="preview-grid">
         {found.data.frames.map(({ dataset, version, hit }, i) => {
           const source = hit.sources[0];
           return (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a frame may come twice
             <a key={i} class="thumb" href={page.frame(dataset, version, hit.id)}>
               <span class="thumb-picture">
-                {source && <img src={media.thumb(version, hit.id, source.id, 256, source.masks.length ? "masks" : undefined)} alt="" loading="lazy" />}
+                {source && (
+                  <img
+                    src={media.thumb(version, hit.id, source.id, 256, source.masks.length ? "masks" : undefined)}
+                    alt=""
+                    loading="lazy"
+                  />
+                )}
               </span>
               <span class="thumb-text">
                 <span class="ellipsis mono">{hit.id}</span>
@@ -231,7 +255,10 @@ function PreviewFrames({ spec }: { spec: Spec }) {
 
 function Classes({ spec }: { spec: Spec }) {
   const settled = useSettled(spec);
-  const found = useResource<Explained | null>((stop) => (settled ? dataviews.explain(settled, stop) : Promise.resolve(null)), [settled]);
+  const found = useResource<Explained | null>(
+    (stop) => (settled ? dataviews.explain(settled, stop) : Promise.resolve(null)),
+    [settled],
+  );
   if (!spec.versions?.length) return <Empty title="No version chosen">Add one on the left.</Empty>;
   if (found.error) return <ErrorNote error={found.error} />;
   if (!found.data) return <Spinner />;
@@ -245,7 +272,8 @@ function Classes({ spec }: { spec: Spec }) {
       {found.data.tables.map((table) => (
         <section key={`${table.version} ${table.mask}`}>
           <h3>
-            {table.dataset}@{table.version} · mask {table.mask} <span class="muted">({count(table.frames)} frames)</span>
+            {table.dataset}@{table.version} · mask {table.mask}{" "}
+            <span class="muted">({count(table.frames)} frames)</span>
           </h3>
           <div class="table-scroll">
             <table class="table">

@@ -1,5 +1,5 @@
-import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
 import { dataviews } from "../lib/api";
 import { ago } from "../lib/format";
 import { useResource } from "../lib/resource";
@@ -27,10 +27,21 @@ export default function DataviewsPage() {
         <span class="grow" />
         <label class="search">
           <Icon name="search" />
-          <input type="search" placeholder="Name or tag" aria-label="Search dataviews" value={query.q ?? ""} onInput={(e) => set({ q: e.currentTarget.value })} />
+          <input
+            type="search"
+            placeholder="Name or tag"
+            aria-label="Search dataviews"
+            value={query.q ?? ""}
+            onInput={(e) => set({ q: e.currentTarget.value })}
+          />
         </label>
         <label class="inline">
-          <input type="checkbox" checked={archived} onChange={(e) => set({ archived: e.currentTarget.checked ? "1" : "" })} /> archived
+          <input
+            type="checkbox"
+            checked={archived}
+            onChange={(e) => set({ archived: e.currentTarget.checked ? "1" : "" })}
+          />{" "}
+          archived
         </label>
         <Button kind="primary" icon="plus" disabled={!canEdit()} onClick={() => setMaking(true)}>
           New dataview
@@ -38,7 +49,9 @@ export default function DataviewsPage() {
       </div>
       <ErrorNote error={list.error} retry={list.reload} />
       {list.loading && !list.data && <Spinner />}
-      {list.data && !shown.length && <Empty title="No dataviews">A view picks frames by filters and says which label becomes which class.</Empty>}
+      {list.data && !shown.length && (
+        <Empty title="No dataviews">A view picks frames by filters and says which label becomes which class.</Empty>
+      )}
       {shown.length > 0 && (
         <div class="table-scroll">
           <table class="table rows">
@@ -117,7 +130,14 @@ function Row({ view, reload }: { view: Dataview; reload: () => void }) {
           ]}
         />
         {asking === "rename" && (
-          <AskDialog title="Rename" label="Name" initial={view.name} action="Rename" run={(name) => dataviews.change(view, { name })} close={done} />
+          <AskDialog
+            title="Rename"
+            label="Name"
+            initial={view.name}
+            action="Rename"
+            run={(name) => dataviews.change(view, { name })}
+            close={done}
+          />
         )}
         {asking === "delete" && (
           <ConfirmDialog title="Delete dataview" action="Delete" danger run={() => dataviews.remove(view)} close={done}>

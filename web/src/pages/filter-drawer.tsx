@@ -15,7 +15,7 @@ interface Props {
 export function FilterDrawer({ version, filters, apply, close }: Props) {
   const [list, setList] = useState<Filter[]>(() => (filters.length ? filters : [emptyFilter()]));
   const key = JSON.stringify(filters);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: compared by what they say
+  // Compared by what they say
   useEffect(() => {
     if (filters.length) setList(filters);
   }, [key]);
@@ -28,7 +28,6 @@ export function FilterDrawer({ version, filters, apply, close }: Props) {
         <Button icon="close" label="Close filters" kind="ghost" onClick={close} />
       </header>
       {list.map((filter, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: filters are numbered
         <div key={i}>
           {i > 0 && <div class="or">or</div>}
           <OneFilter
@@ -71,31 +70,49 @@ interface OneProps {
 
 function OneFilter({ number, filter, version, change, remove }: OneProps) {
   const roi = (i: number, next: RoiRule | null) =>
-    change({ ...filter, rois: next ? filter.rois.map((r, at) => (at === i ? next : r)) : filter.rois.filter((_, at) => at !== i) });
+    change({
+      ...filter,
+      rois: next ? filter.rois.map((r, at) => (at === i ? next : r)) : filter.rois.filter((_, at) => at !== i),
+    });
   const mask = (i: number, next: MaskRule | null) =>
-    change({ ...filter, masks: next ? filter.masks.map((r, at) => (at === i ? next : r)) : filter.masks.filter((_, at) => at !== i) });
+    change({
+      ...filter,
+      masks: next ? filter.masks.map((r, at) => (at === i ? next : r)) : filter.masks.filter((_, at) => at !== i),
+    });
   return (
     <fieldset class="filter">
       <legend>Frame filter {number}</legend>
       {remove && <Button class="remove" icon="close" label={`Remove filter ${number}`} kind="ghost" onClick={remove} />}
       {filter.rois.map((rule, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: rules have no names
         <RoiForm key={i} rule={rule} change={(next) => roi(i, next)} />
       ))}
       {filter.masks.map((rule, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: rules have no names
         <MaskForm key={i} rule={rule} change={(next) => mask(i, next)} />
       ))}
       {filter.frame !== undefined && (
         <div class="rule-box">
           <span class="muted small">Frame</span>
-          <QueryBar version={version} mode="frame" label="Frame rule" placeholder='meta.city:"Bremen"' value={filter.frame} apply={(frame) => change({ ...filter, frame })} />
+          <QueryBar
+            version={version}
+            mode="frame"
+            label="Frame rule"
+            placeholder='meta.city:"Bremen"'
+            value={filter.frame}
+            apply={(frame) => change({ ...filter, frame })}
+          />
         </div>
       )}
       {filter.source !== undefined && (
         <div class="rule-box">
           <span class="muted small">Source</span>
-          <QueryBar version={version} mode="source" label="Source rule" placeholder="width:[1024 TO *]" value={filter.source} apply={(source) => change({ ...filter, source })} />
+          <QueryBar
+            version={version}
+            mode="source"
+            label="Source rule"
+            placeholder="width:[1024 TO *]"
+            value={filter.source}
+            apply={(source) => change({ ...filter, source })}
+          />
         </div>
       )}
       <div class="adders">
@@ -122,21 +139,51 @@ function OneFilter({ number, filter, version, change, remove }: OneProps) {
 
 function Sides({ exclude, change }: { exclude: boolean; change: (exclude: boolean) => void }) {
   return (
-    <select aria-label="Include or exclude" value={exclude ? "not" : ""} onChange={(e) => change(e.currentTarget.value === "not")}>
+    <select
+      aria-label="Include or exclude"
+      value={exclude ? "not" : ""}
+      onChange={(e) => change(e.currentTarget.value === "not")}
+    >
       <option value="">with</option>
       <option value="not">without</option>
     </select>
   );
 }
 
-function Range(props: { low?: number; high?: number; most: number; step: number; what: string; change: (low?: number, high?: number) => void }) {
+function Range(props: {
+  low?: number;
+  high?: number;
+  most: number;
+  step: number;
+  what: string;
+  change: (low?: number, high?: number) => void;
+}) {
   const { low, high, most, step, what, change } = props;
-  const read = (text: string): number | undefined => (text === "" || Number.isNaN(Number(text)) ? undefined : Number(text));
+  const read = (text: string): number | undefined =>
+    text === "" || Number.isNaN(Number(text)) ? undefined : Number(text);
   return (
     <span class="range-pair">
       <span class="muted small">{what}</span>
-      <input type="number" min="0" max={most} step={step} placeholder="min" aria-label={`${what}, at least`} value={low ?? ""} onInput={(e) => change(read(e.currentTarget.value), high)} />
-      <input type="number" min="0" max={most} step={step} placeholder="max" aria-label={`${what}, at most`} value={high ?? ""} onInput={(e) => change(low, read(e.currentTarget.value))} />
+      <input
+        type="number"
+        min="0"
+        max={most}
+        step={step}
+        placeholder="min"
+        aria-label={`${what}, at least`}
+        value={low ?? ""}
+        onInput={(e) => change(read(e.currentTarget.value), high)}
+      />
+      <input
+        type="number"
+        min="0"
+        max={most}
+        step={step}
+        placeholder="max"
+        aria-label={`${what}, at most`}
+        value={high ?? ""}
+        onInput={(e) => change(low, read(e.currentTarget.value))}
+      />
     </span>
   );
 }
@@ -153,12 +200,24 @@ function RoiForm({ rule, change }: { rule: RoiRule; change: (next: RoiRule | nul
           value={rule.label}
           onInput={(e) => change({ ...rule, label: e.currentTarget.value })}
         />
-        <Button kind="ghost" pressed={Boolean(rule.lucene)} label="Write it as Lucene" onClick={() => change({ ...rule, lucene: !rule.lucene })}>
+        <Button
+          kind="ghost"
+          pressed={Boolean(rule.lucene)}
+          label="Write it as Lucene"
+          onClick={() => change({ ...rule, lucene: !rule.lucene })}
+        >
           {"</>"}
         </Button>
         <Button icon="close" label="Remove rule" kind="ghost" onClick={() => change(null)} />
       </div>
-      <Range what="confidence" most={1} step={0.05} low={rule.low} high={rule.high} change={(low, high) => change({ ...rule, low, high })} />
+      <Range
+        what="confidence"
+        most={1}
+        step={0.05}
+        low={rule.low}
+        high={rule.high}
+        change={(low, high) => change({ ...rule, low, high })}
+      />
     </div>
   );
 }
@@ -168,10 +227,22 @@ function MaskForm({ rule, change }: { rule: MaskRule; change: (next: MaskRule | 
     <div class="rule-box" data-rule="mask">
       <div class="rule-line">
         <Sides exclude={Boolean(rule.exclude)} change={(exclude) => change({ ...rule, exclude })} />
-        <input aria-label="Mask label" placeholder="label in a mask" value={rule.label} onInput={(e) => change({ ...rule, label: e.currentTarget.value })} />
+        <input
+          aria-label="Mask label"
+          placeholder="label in a mask"
+          value={rule.label}
+          onInput={(e) => change({ ...rule, label: e.currentTarget.value })}
+        />
         <Button icon="close" label="Remove rule" kind="ghost" onClick={() => change(null)} />
       </div>
-      <Range what="area, %" most={100} step={0.1} low={rule.low} high={rule.high} change={(low, high) => change({ ...rule, low, high })} />
+      <Range
+        what="area, %"
+        most={100}
+        step={0.1}
+        low={rule.low}
+        high={rule.high}
+        change={(low, high) => change({ ...rule, low, high })}
+      />
     </div>
   );
 }

@@ -1,4 +1,11 @@
-import { elementScroll, observeElementOffset, observeElementRect, type VirtualItem, Virtualizer } from "@tanstack/virtual-core";
+import { signal } from "@preact/signals";
+import {
+  elementScroll,
+  observeElementOffset,
+  observeElementRect,
+  type VirtualItem,
+  Virtualizer,
+} from "@tanstack/virtual-core";
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { frames } from "../lib/api";
@@ -10,8 +17,10 @@ const AT_ONCE = 3;
 
 /** The hits of one search, a page at a time, those in sight first. */
 export class FrameSource {
-  total: number | null = null;
-  error = "";
+  readonly total = signal<number | null>(null);
+  readonly error = signal("");
+  /** Grows whenever a page has come: what reads it is drawn again. */
+  readonly turn = signal(0);
   private pages = new Map<number, Hit[] | "asked">();
   private wanted: number[] = [0];
   private busy = 0;
@@ -21,7 +30,6 @@ export class FrameSource {
     readonly key: string,
     private version: string,
     private search: SearchBody,
-    private changed: () => void,
   ) {
     this.pump();
   }
@@ -33,12 +41,13 @@ export class FrameSource {
 
   /** What is in sight now; pages that scrolled away before they were asked for are forgotten. */
   want(first: number, last: number): void {
-    if (this.total === null) return;
+    const total = this.total.peek();
+    if (total === null) return;
     const from = Math.floor(Math.max(0, first) / PAGE);
-    const to = Math.floor(Math.min(this.total - 1, last) / PAGE);
+    const to = Math.floor(Math.min(total - 1, last) / PAGE);
     this.wanted = [];
     for (let page = from; page <= to + 1; page++) {
-      if (page * PAGE < this.total && !this.pages.has(page)) this.wanted.push(page);
+      if (page * PAGE < total && !this.pages.has(page)) this.wanted.push(page);
     }
     this.pump();
   }
@@ -49,7 +58,7 @@ export class FrameSource {
 
   /** Every hit in order, for an export. */
   async *each(): AsyncGenerator<Hit> {
-    for (let offset = 0; offset < (this.total ?? 0); offset += 1000) {
+    for (let offset = 0; offset < (this.total.peek() ?? 0); offset += 1000) {
       const page = await frames.search(this.version, { ...this.search, offset, limit: 1000 }, this.control.signal);
       yield* page.hits;
     }
@@ -70,17 +79,21 @@ export class FrameSource {
 
   private async read(page: number): Promise<void> {
     try {
-      const found = await frames.search(this.version, { ...this.search, offset: page * PAGE, limit: PAGE }, this.control.signal);
+      const found = await frames.search(
+        this.version,
+        { ...this.search, offset: page * PAGE, limit: PAGE },
+        this.control.signal,
+      );
       this.pages.set(page, found.hits);
-      this.total = found.total;
-      this.error = "";
+      this.total.value = found.total;
+      this.error.value = "";
     } catch (error) {
       if (this.control.signal.aborted) return;
       this.pages.delete(page);
-      this.total ??= 0;
-      this.error = say(error);
+      this.total.value ??= 0;
+      this.error.value = say(error);
     }
-    this.changed();
+    this.turn.value++;
   }
 }
 
@@ -107,7 +120,7 @@ export function useWindow(host: RefObject<HTMLElement | null>, rows: number, row
   });
   useEffect(() => virtualizer._didMount(), [virtualizer]);
   useLayoutEffect(() => virtualizer._willUpdate());
-  // biome-ignore lint/correctness/useExhaustiveDependencies: other heights mean other places
+  // Other heights mean other places
   useLayoutEffect(() => virtualizer.measure(), [rowHeight, virtualizer]);
   return virtualizer.getVirtualItems();
 }

@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { media } from "../lib/api";
 import { readFilters, toRules, writeFilters } from "../lib/filters";
-import { count, csv, hex, colorOf } from "../lib/format";
+import { colorOf, count, csv, hex, type Rgb } from "../lib/format";
 import { say } from "../lib/http";
+import { useLegend } from "../lib/legend";
 import { recall, remember } from "../lib/theme";
 import type { Hit, SearchBody, Version } from "../lib/types";
-import { media } from "../lib/api";
 import { Icon } from "../ui/icons";
 import { Button, Empty, ErrorNote, Menu, saveFile, toast } from "../ui/widgets";
 import { FilterDrawer } from "./filter-drawer";
@@ -32,12 +33,12 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
   const rules = toRules(filters).length;
   const key = `${version.id} ${version.updated} ${JSON.stringify(search)}`;
   const source = useRef<FrameSource | null>(null);
-  const [, tick] = useState(0);
   if (!source.current || source.current.key !== key) {
     source.current?.stop();
-    source.current = new FrameSource(key, version.id, search, () => tick((n) => n + 1));
+    source.current = new FrameSource(key, version.id, search);
   }
   const found = source.current;
+  const legend = useLegend(version);
   useEffect(() => () => source.current?.stop(), []);
   const resize = (next: number) => {
     const value = Math.min(420, Math.max(110, next));
@@ -45,6 +46,7 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
     remember(SIZE_KEY, String(value));
   };
   const table = query.grid === "table";
+  const total = found.total.value;
   return (
     <div class="frames">
       <div class="toolbar frames-bar">
@@ -53,7 +55,7 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
         </Button>
         <QueryBar version={version} value={query.q ?? ""} apply={(q) => set({ q })} />
         <span class="num total" role="status">
-          {found.total === null ? "…" : `${count(found.total)} of ${count(version.frames ?? found.total)}`}
+          {total === null ? "…" : `${count(total)} of ${count(version.frames ?? total)}`}
         </span>
         <select aria-label="Order" value={query.sort ?? ""} onChange={(e) => set({ sort: e.currentTarget.value })}>
           <option value="">by context and time</option>
@@ -68,7 +70,13 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
           <option value="uri">one per file</option>
         </select>
         <span class="rule" />
-        <Button icon="layers" label="Masks on thumbnails" kind="ghost" pressed={masks} onClick={() => setMasks(!masks)} />
+        <Button
+          icon="layers"
+          label="Masks on thumbnails"
+          kind="ghost"
+          pressed={masks}
+          onClick={() => setMasks(!masks)}
+        />
         {!table && <Button icon="minus" label="Smaller" kind="ghost" onClick={() => resize(size / 1.25)} />}
         {!table && <Button icon="plus" label="Larger" kind="ghost" onClick={() => resize(size * 1.25)} />}
         <Button
@@ -77,11 +85,29 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
           kind="ghost"
           onClick={() => set({ grid: table ? "" : "table" })}
         />
-        <Menu label="Export" items={[{ text: "CSV of these frames", icon: "download", run: () => void exportCsv(version, found) }]} />
+        <Menu
+          label="Export"
+          items={[{ text: "CSV of these frames", icon: "download", run: () => void exportCsv(version, found) }]}
+        />
       </div>
       <div class="frames-body">
-        {drawer && <FilterDrawer version={version} filters={filters} apply={(next) => set({ f: writeFilters(next) })} close={() => setDrawer(false)} />}
-        <Grid source={found} version={version} size={size} table={table} masks={masks} open={open} />
+        {drawer && (
+          <FilterDrawer
+            version={version}
+            filters={filters}
+            apply={(next) => set({ f: writeFilters(next) })}
+            close={() => setDrawer(false)}
+          />
+        )}
+        <Grid
+          source={found}
+          version={version}
+          size={size}
+          table={table}
+          masks={masks}
+          colors={legend.colors}
+          open={open}
+        />
       </div>
     </div>
   );
@@ -105,10 +131,11 @@ interface GridProps {
   size: number;
   table: boolean;
   masks: boolean;
+  colors: ReadonlyMap<string, Rgb>;
   open: (frame: string) => void;
 }
 
-function Grid({ source, version, size, table, masks, open }: GridProps) {
+function Grid({ source, version, size, table, masks, colors, open }: GridProps) {
   const host = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -117,29 +144,49 @@ function Grid({ source, version, size, table, masks, open }: GridProps) {
     return () => watch.disconnect();
   }, []);
   const columns = table ? 1 : Math.max(1, Math.floor((width - GAP) / (size + GAP)));
-  const cell = table ? width : (width - GAP * (columns + 1)) / columns;
-  const rowHeight = table ? 48 : Math.round(cell * 0.66) + CAPTION + GAP;
-  const rows = Math.ceil((source.total ?? 0) / columns);
+  const cell = table ? width - 2 * GAP : (width - GAP * (columns + 1)) / columns;
+  const rowHeight = table ? 48 : Math.round(cell * aspectOf(source)) + CAPTION + GAP;
+  const total = source.total.value ?? 0;
+  source.turn.value; // a page that comes in is drawn
+  const rows = Math.ceil(total / columns);
   const items = useWindow(host, rows, rowHeight);
   const first = items[0]?.index ?? 0;
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
     source.want(first * columns, (last + 1) * columns);
-  }, [source, first, last, columns]);
+  }, [source, first, last, columns, total]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <section class="grid-scroll" ref={host} tabIndex={0} aria-label="Frames">
-      <ErrorNote error={source.error} />
-      {source.total === 0 && !source.error && <Empty title="No frames fit">Change the query or the filters.</Empty>}
+      <ErrorNote error={source.error.value} />
+      {source.total.value === 0 && !source.error.value && (
+        <Empty title="No frames fit">Change the query or the filters.</Empty>
+      )}
       <div class={table ? "grid-rows table" : "grid-rows"} style={{ height: `${rows * rowHeight + GAP}px` }}>
         {items.map((item) => (
-          <div key={item.index} class="grid-row" style={{ transform: `translateY(${item.start + GAP}px)`, height: `${rowHeight - GAP}px` }}>
-            {Array.from({ length: Math.min(columns, (source.total ?? 0) - item.index * columns) }, (_, i) => {
+          <div
+            key={item.index}
+            class="grid-row"
+            style={{ transform: `translateY(${item.start + GAP}px)`, height: `${rowHeight - GAP}px` }}
+          >
+            {Array.from({ length: Math.min(columns, total - item.index * columns) }, (_, i) => {
               const at = item.index * columns + i;
               const hit = source.at(at);
               const style = { width: `${cell}px` };
               if (!hit) return <div key={at} class="thumb waiting" style={style} />;
-              return <Thumb key={hit.id} hit={hit} version={version} table={table} masks={masks} size={size} style={style} open={open} />;
+              return (
+                <Thumb
+                  key={hit.id}
+                  hit={hit}
+                  version={version}
+                  table={table}
+                  masks={masks}
+                  colors={colors}
+                  size={size}
+                  style={style}
+                  open={open}
+                />
+              );
             })}
           </div>
         ))}
@@ -148,23 +195,37 @@ function Grid({ source, version, size, table, masks, open }: GridProps) {
   );
 }
 
+/** Height by width of the pictures, as the first one has it: most data sets have one shape. */
+function aspectOf(source: FrameSource): number {
+  const first = source.at(0)?.sources[0];
+  return first?.width && first.height ? Math.min(1.1, Math.max(0.4, first.height / first.width)) : 0.66;
+}
+
 interface ThumbProps {
   hit: Hit;
   version: Version;
   table: boolean;
   masks: boolean;
+  colors: ReadonlyMap<string, Rgb>;
   size: number;
   style: { width: string };
   open: (frame: string) => void;
 }
 
-function Thumb({ hit, version, table, masks, size, style, open }: ThumbProps) {
+function Thumb({ hit, version, table, masks, colors, size, style, open }: ThumbProps) {
   const source = hit.sources[0];
   const [broken, setBroken] = useState(false);
   const pixels = table ? 96 : size > 280 ? 512 : 256;
-  const src = source && media.thumb(version.id, hit.id, source.id, pixels, masks && source.masks.length ? "masks" : undefined);
+  const src =
+    source && media.thumb(version.id, hit.id, source.id, pixels, masks && source.masks.length ? "masks" : undefined);
   return (
-    <button type="button" class={table ? "thumb row" : "thumb"} style={style} onClick={() => open(hit.id)} aria-label={`Open frame ${hit.id}`}>
+    <button
+      type="button"
+      class={table ? "thumb row" : "thumb"}
+      style={style}
+      onClick={() => open(hit.id)}
+      aria-label={`Open frame ${hit.id}`}
+    >
       <span class="thumb-picture">
         {src && !broken ? (
           <img src={src} alt="" loading="lazy" decoding="async" onError={() => setBroken(true)} />
@@ -192,7 +253,7 @@ function Thumb({ hit, version, table, masks, size, style, open }: ThumbProps) {
           {hit.labels.slice(0, 5).map((label) => (
             <svg key={label} class="swatch" viewBox="0 0 10 10" role="img" aria-label={label}>
               <title>{label}</title>
-              <rect width="10" height="10" rx="2" fill={hex(colorOf(label))} />
+              <rect width="10" height="10" rx="2" fill={hex(colors.get(label) ?? colorOf(label))} />
             </svg>
           ))}
           {hit.labels.slice(0, table ? 12 : 3).join(", ")}

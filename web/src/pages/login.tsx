@@ -43,7 +43,13 @@ export default function LoginPage() {
         </header>
         <label class="field">
           <span>Name</span>
-          <input name="username" autocomplete="username" required value={name} onInput={(e) => setName(e.currentTarget.value)} />
+          <input
+            name="username"
+            autocomplete="username"
+            required
+            value={name}
+            onInput={(e) => setName(e.currentTarget.value)}
+          />
         </label>
         <label class="field">
           <span>Password</span>

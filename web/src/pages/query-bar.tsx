@@ -112,10 +112,10 @@ export function QueryBar({ version, value, apply, mode = "view", placeholder, la
               {fault.error?.split("\n")[0]}
             </p>
           )}
-          <ul id="completions" role="listbox" aria-label="Completions">
+          <div id="completions" role="listbox" aria-label="Completions" class="options">
             {completions.map((c, i) => (
               // biome-ignore lint/a11y/useKeyWithClickEvents: the keys belong to the input, which keeps the focus
-              <li
+              <div
                 key={`${c.kind} ${c.text}`}
                 role="option"
                 aria-selected={i === chosen}
@@ -125,9 +125,9 @@ export function QueryBar({ version, value, apply, mode = "view", placeholder, la
                 onClick={() => take(c)}
               >
                 <span class="mono">{c.text}</span> <span class="muted small">{c.kind}</span>
-              </li>
+              </div>
             ))}
-          </ul>
+          </div>
         </div>
       )}
     </form>

@@ -4,7 +4,7 @@ import { count, csv } from "../lib/format";
 import { useResource } from "../lib/resource";
 import type { Version } from "../lib/types";
 import { page } from "../lib/url";
-import { Button, Empty, ErrorNote, saveFile, Spinner } from "../ui/widgets";
+import { Button, Empty, ErrorNote, Spinner, saveFile } from "../ui/widgets";
 
 /** The frame that a finding speaks of: its place begins with "frame <id>". */
 function frameOf(where: string): string | null {
@@ -30,7 +30,9 @@ export function ReportTab({ version, dataset }: { version: Version; dataset: str
   return (
     <div class="about">
       <div class="toolbar">
-        <span>{report.findings.length ? `${count(report.findings.length)} findings` : "Nothing to complain about"}</span>
+        <span>
+          {report.findings.length ? `${count(report.findings.length)} findings` : "Nothing to complain about"}
+        </span>
         <select aria-label="Severity" value={least} onChange={(e) => setLeast(e.currentTarget.value)}>
           <option value="info">all</option>
           <option value="warning">warnings and errors</option>
@@ -42,7 +44,10 @@ export function ReportTab({ version, dataset }: { version: Version; dataset: str
           onClick={() =>
             saveFile(
               `${version.name}-check.csv`,
-              csv([["severity", "code", "where", "message", "hint"], ...shown.map((f) => [f.severity, f.code, f.where, f.message, f.hint])]),
+              csv([
+                ["severity", "code", "where", "message", "hint"],
+                ...shown.map((f) => [f.severity, f.code, f.where, f.message, f.hint]),
+              ]),
             )
           }
         >
@@ -68,7 +73,9 @@ export function ReportTab({ version, dataset }: { version: Version; dataset: str
                     <span class={`state ${f.severity}`}>{f.severity}</span>
                   </td>
                   <td class="mono">{f.code}</td>
-                  <td class="mono">{frame ? <a href={page.frame(dataset, version.name, frame)}>{f.where}</a> : f.where}</td>
+                  <td class="mono">
+                    {frame ? <a href={page.frame(dataset, version.name, frame)}>{f.where}</a> : f.where}
+                  </td>
                   <td>
                     {f.message}
                     <div class="muted small">{f.hint}</div>

@@ -88,7 +88,12 @@ export default function SettingsPage() {
                       {key.revoked ? (
                         <span class="muted">revoked</span>
                       ) : (
-                        <Button kind="danger" onClick={async () => (await attempt(() => auth.dropKey(key.access_key), "Revoked")) && keys.reload()}>
+                        <Button
+                          kind="danger"
+                          onClick={async () =>
+                            (await attempt(() => auth.dropKey(key.access_key), "Revoked")) && keys.reload()
+                          }
+                        >
                           Revoke
                         </Button>
                       )}

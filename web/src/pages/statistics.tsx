@@ -1,10 +1,11 @@
 import { useState } from "preact/hooks";
 import { versions } from "../lib/api";
-import { colorOf, compact, count, csv, fromHex, percent, type Rgb } from "../lib/format";
+import { asLine, colorOf, compact, count, csv, fromHex, percent, type Rgb } from "../lib/format";
+import { useLegend } from "../lib/legend";
 import { useResource } from "../lib/resource";
 import type { SearchBody, StatisticsRow, Version } from "../lib/types";
 import { Bar, Donut, type Slice } from "../ui/charts";
-import { Button, Empty, ErrorNote, saveFile, Spinner } from "../ui/widgets";
+import { Button, Empty, ErrorNote, Spinner, saveFile } from "../ui/widgets";
 import { QueryBar } from "./query-bar";
 
 type Scope = "roi" | "frame" | "mask";
@@ -25,32 +26,72 @@ export function StatisticsTab({ version, search, query, set }: Props) {
   const scope: Scope = query.scope === "roi" || query.scope === "frame" ? query.scope : "mask";
   const by: By = query.by === "frames" ? "frames" : "pixels";
   const property = query.property ?? "";
-  const body = { scope, query: search.query, filters: search.filters, property: scope === "frame" && property ? property : null };
+  const legend = useLegend(version);
+  const labelled = legend.masks.find((m) => m.kind === "labels")?.id;
+  const mask = query.mask === "*" ? null : (query.mask ?? labelled ?? null);
+  const color = (row: StatisticsRow): Rgb => legend.colors.get(String(row.label)) ?? colorOf(String(row.label));
+  const body = {
+    scope,
+    query: search.query,
+    filters: search.filters,
+    property: scope === "frame" && property ? property : null,
+    mask: scope === "mask" ? mask : null,
+  };
   const key = JSON.stringify(body);
-  const found = useResource((signal) => versions.statistics(version.id, body, signal), [version.id, version.updated, key]);
+  const found = useResource(
+    (signal) => versions.statistics(version.id, body, signal),
+    [version.id, version.updated, key],
+  );
   const [typed, setTyped] = useState(property);
   const data = found.data;
-  const value = (row: StatisticsRow): number => (scope === "mask" ? (by === "frames" ? row.frames : (row.pixels ?? row.count)) : row.count);
+  const value = (row: StatisticsRow): number =>
+    scope === "mask" ? (by === "frames" ? row.frames : (row.pixels ?? row.count)) : row.count;
   const rows = [...(data?.rows ?? [])].sort((a, b) => value(b) - value(a));
-  const all = rows.reduce((n, row) => n + value(row), 0);
+  // An entry with two labels counts for both: pixels are compared with all there are, not with their own sum.
+  const sum = rows.reduce((n, row) => n + value(row), 0);
+  const all = scope === "mask" && by === "pixels" ? (data?.of ?? sum) : scope === "roi" ? sum : (data?.frames ?? sum);
   const most = rows.reduce((n, row) => Math.max(n, value(row)), 0) || 1;
   const head = rows.slice(0, IN_DONUT);
   const rest = rows.slice(IN_DONUT).reduce((n, row) => n + value(row), 0);
-  const slices: Slice[] = head.map((row) => ({ name: String(row.label), value: value(row), color: colorOf(String(row.label)) }));
+  const slices: Slice[] = head.map((row) => ({
+    name: String(row.label),
+    value: value(row),
+    color: asLine(color(row)),
+  }));
   if (rest) slices.push({ name: "others", value: rest, color: REST });
   const what = scope === "mask" ? by : scope === "roi" ? "ROIs" : "frames";
   return (
     <div class="statistics">
       <div class="toolbar">
-        <select aria-label="What to count" value={scope} onChange={(e) => set({ scope: e.currentTarget.value === "mask" ? "" : e.currentTarget.value })}>
+        <select
+          aria-label="What to count"
+          value={scope}
+          onChange={(e) => set({ scope: e.currentTarget.value === "mask" ? "" : e.currentTarget.value })}
+        >
           <option value="mask">Mask labels</option>
           <option value="roi">ROI labels</option>
           <option value="frame">Frames</option>
         </select>
         {scope === "mask" && (
-          <select aria-label="Counted in" value={by} onChange={(e) => set({ by: e.currentTarget.value === "pixels" ? "" : e.currentTarget.value })}>
+          <select
+            aria-label="Counted in"
+            value={by}
+            onChange={(e) => set({ by: e.currentTarget.value === "pixels" ? "" : e.currentTarget.value })}
+          >
             <option value="pixels">pixels</option>
             <option value="frames">frames that show it</option>
+          </select>
+        )}
+        {scope === "mask" && legend.masks.length > 1 && (
+          <select aria-label="Mask" value={mask ?? "*"} onChange={(e) => set({ mask: e.currentTarget.value })}>
+            <option value="*">every mask</option>
+            {legend.masks
+              .filter((m) => m.kind !== "alpha")
+              .map((m) => (
+                <option key={m.id} value={m.id}>
+                  mask {m.id}
+                </option>
+              ))}
           </select>
         )}
         {scope === "frame" && (
@@ -61,7 +102,12 @@ export function StatisticsTab({ version, search, query, set }: Props) {
               set({ property: typed.trim() });
             }}
           >
-            <input aria-label="Property" placeholder="by label, or meta.city" value={typed} onInput={(e) => setTyped(e.currentTarget.value)} />
+            <input
+              aria-label="Property"
+              placeholder="by label, or meta.city"
+              value={typed}
+              onInput={(e) => setTyped(e.currentTarget.value)}
+            />
           </form>
         )}
         <QueryBar version={version} value={query.q ?? ""} apply={(q) => set({ q })} />
@@ -71,7 +117,10 @@ export function StatisticsTab({ version, search, query, set }: Props) {
           onClick={() =>
             saveFile(
               `${version.name}-${scope}.csv`,
-              csv([["label", "count", "share", "frames", "pixels"], ...rows.map((r) => [r.label, r.count, r.share, r.frames, r.pixels ?? ""])]),
+              csv([
+                ["label", "count", "share", "frames", "pixels"],
+                ...rows.map((r) => [r.label, r.count, r.share, r.frames, r.pixels ?? ""]),
+              ]),
             )
           }
         >
@@ -84,17 +133,21 @@ export function StatisticsTab({ version, search, query, set }: Props) {
         <>
           <dl class="numbers big">
             <Counter name="frames" value={data.frames} />
-            <Counter name="ROIs" value={data.rois} />
-            <Counter name="masks" value={data.masks} />
+            {scope === "roi" && <Counter name="ROIs" value={data.rois} />}
+            {scope === "mask" && <Counter name="masks" value={data.masks} />}
             {scope === "mask" && <Counter name="unmapped px" value={data.void} />}
           </dl>
           {data.without_facts > 0 && (
             <p class="note">
-              {count(data.without_facts)} frames have masks whose pixels were never counted; they are not in these numbers. They are
-              counted at publish, or by <code>version.compute_facts()</code>.
+              {count(data.without_facts)} frames have masks whose pixels were never counted; they are not in these
+              numbers. They are counted at publish, or by <code>version.compute_facts()</code>.
             </p>
           )}
-          {!rows.length && <Empty title="Nothing to count">No frame that fits has {scope === "mask" ? "counted masks" : "labels"}.</Empty>}
+          {!rows.length && (
+            <Empty title="Nothing to count">
+              No frame that fits has {scope === "mask" ? "counted masks" : "labels"}.
+            </Empty>
+          )}
           {rows.length > 0 && (
             <div class="stat-body">
               <Donut slices={slices} middle={compact(all)} under={what} />
@@ -120,7 +173,7 @@ export function StatisticsTab({ version, search, query, set }: Props) {
                           <td class="num">{count(value(row))}</td>
                           <td class="num">{percent(value(row) / (all || 1))}</td>
                           <td>
-                            <Bar share={value(row) / most} color={colorOf(name)} />
+                            <Bar share={value(row) / most} color={asLine(color(row))} />
                           </td>
                           {scope !== "frame" && <td class="num">{count(row.frames)}</td>}
                         </tr>

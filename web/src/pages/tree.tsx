@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { datasets, versions as api } from "../lib/api";
+import { versions as api, datasets } from "../lib/api";
 import { ago, plural } from "../lib/format";
 import { ApiError, say } from "../lib/http";
 import type { Dataset, Version } from "../lib/types";
@@ -30,13 +30,30 @@ export function VersionTree({ dataset, versions, now, open, reload }: TreeProps)
           Versions <span class="muted">{versions.length}</span>
         </h2>
         <span class="grow" />
-        <Button icon={flat ? "tree" : "list"} label={flat ? "As a tree" : "As a list"} kind="ghost" onClick={() => setFlat(!flat)} />
-        <Button icon="plus" label="New empty version" kind="ghost" disabled={!canEdit()} onClick={() => setMaking(true)} />
+        <Button
+          icon={flat ? "tree" : "list"}
+          label={flat ? "As a tree" : "As a list"}
+          kind="ghost"
+          onClick={() => setFlat(!flat)}
+        />
+        <Button
+          icon="plus"
+          label="New empty version"
+          kind="ghost"
+          disabled={!canEdit()}
+          onClick={() => setMaking(true)}
+        />
       </header>
       {versions.length > 6 && (
         <label class="search">
           <Icon name="search" />
-          <input type="search" placeholder="Search" aria-label="Search versions" value={words} onInput={(e) => setWords(e.currentTarget.value)} />
+          <input
+            type="search"
+            placeholder="Search"
+            aria-label="Search versions"
+            value={words}
+            onInput={(e) => setWords(e.currentTarget.value)}
+          />
         </label>
       )}
       <ul>
@@ -103,7 +120,9 @@ function TreeRow({ dataset, version, others, depth, on, open, reload }: RowProps
         label={`More about ${version.name}`}
         items={[
           { text: "Copy id", icon: "copy", run: () => void copyText(version.id, "Id copied") },
-          ...(parent ? [{ text: `Compare with ${parent.name}`, run: () => location.assign(page.compare(parent.id, version.id)) }] : []),
+          ...(parent
+            ? [{ text: `Compare with ${parent.name}`, run: () => location.assign(page.compare(parent.id, version.id)) }]
+            : []),
           { text: "Compare with…", disabled: others.length < 2, run: () => setAsking("compare") },
           { text: "Rename…", disabled: !canEdit(), run: () => setAsking("rename") },
           ...(draft
@@ -137,7 +156,13 @@ function TreeRow({ dataset, version, others, depth, on, open, reload }: RowProps
       )}
       {asking === "publish" && <PublishDialog version={version} close={done} />}
       {asking === "delete" && (
-        <ConfirmDialog title="Delete version" action="Delete" danger run={() => api.remove(version, !draft)} close={done}>
+        <ConfirmDialog
+          title="Delete version"
+          action="Delete"
+          danger
+          run={() => api.remove(version, !draft)}
+          close={done}
+        >
           <p>
             <b>{version.name}</b> with {plural(version.frames ?? 0, "frame")} will be gone.
           </p>

@@ -1,5 +1,5 @@
-import { lazy, useLocation, useRoute } from "preact-iso";
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { lazy, useLocation, useRoute } from "preact-iso";
 import { datasets } from "../lib/api";
 import { searchOf } from "../lib/filters";
 import { ago, plural } from "../lib/format";
@@ -8,10 +8,10 @@ import type { Version } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
 import { canAdmin, canEdit, useTitle } from "../ui/shell";
 import { AskDialog, Button, copyText, Empty, ErrorNote, Spinner, Tabs } from "../ui/widgets";
-import { FrameBrowser } from "./frames";
 import { InfoTab, MetadataTab } from "./about";
-import { StatisticsTab } from "./statistics";
+import { FrameBrowser } from "./frames";
 import { ReportTab } from "./report";
+import { StatisticsTab } from "./statistics";
 import { PublishDialog, VersionTree } from "./tree";
 
 const FrameViewer = lazy(() => import("../viewer/viewer"));
@@ -35,7 +35,10 @@ export default function VersionPage() {
   const wanted = params.version;
   const list = versions.data ?? [];
   const version = useMemo(
-    () => (wanted ? list.find((v) => v.name === wanted || v.id === wanted) : list.find((v) => v.id === dataset.data?.head) ?? list.at(-1)),
+    () =>
+      wanted
+        ? list.find((v) => v.name === wanted || v.id === wanted)
+        : (list.find((v) => v.id === dataset.data?.head) ?? list.at(-1)),
     [list, wanted, dataset.data],
   );
   useTitle([
@@ -95,7 +98,12 @@ function VersionPane({ dataset, version, reload }: { dataset: string; version: V
       <header class="pane-head">
         <h1 class="ellipsis">{version.name}</h1>
         <span class={`state ${version.state}`}>{version.state}</span>
-        <button type="button" class="link mono small id" onClick={() => void copyText(version.id, "Id copied")} title="Copy id">
+        <button
+          type="button"
+          class="link mono small id"
+          onClick={() => void copyText(version.id, "Id copied")}
+          title="Copy id"
+        >
           {version.id.slice(0, 8)}
         </button>
         <span class="muted small">
@@ -155,4 +163,3 @@ function VersionPane({ dataset, version, reload }: { dataset: string; version: V
     </section>
   );
 }
-

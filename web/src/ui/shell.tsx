@@ -1,7 +1,7 @@
-import type { ComponentChildren } from "preact";
-import { useLocation } from "preact-iso";
 import { signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
+import { useLocation } from "preact-iso";
 import { auth } from "../lib/api";
 import { nextTheme, theme } from "../lib/theme";
 import type { Me } from "../lib/types";
@@ -25,7 +25,7 @@ export const crumbs = signal<Crumb[]>([]);
 
 export function useTitle(list: Crumb[]): void {
   const key = JSON.stringify(list);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: compared by what it says
+  // Compared by what it says
   useEffect(() => {
     crumbs.value = list;
     document.title = `${list.at(-1)?.text ?? "smalti"} · smalti`;

@@ -166,7 +166,6 @@ export function AskDialog({ title, label, initial = "", action, note, run, close
         {note && <p class="muted">{note}</p>}
         <label class="field">
           <span>{label}</span>
-          {/* biome-ignore lint/a11y/noAutofocus: a dialog that asks one thing begins in its field */}
           <input value={text} onInput={(e) => setText(e.currentTarget.value)} autofocus required />
         </label>
         <ErrorNote error={error} />
@@ -237,20 +236,27 @@ export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
     const outside = (event: Event) => {
       if (!host.current?.contains(event.target as Node)) setOpen(false);
     };
-    const escape = (event: KeyboardEvent) => {
+    const onEscape = (event: KeyboardEvent) => {
       if (event.key === "Escape") setOpen(false);
     };
     document.addEventListener("pointerdown", outside);
-    document.addEventListener("keydown", escape);
+    document.addEventListener("keydown", onEscape);
     host.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus();
     return () => {
       document.removeEventListener("pointerdown", outside);
-      document.removeEventListener("keydown", escape);
+      document.removeEventListener("keydown", onEscape);
     };
   }, [open]);
   return (
     <div class="menu" ref={host}>
-      <Button icon="more" label={label} kind="ghost" aria-expanded={open} aria-haspopup="menu" onClick={() => setOpen(!open)} />
+      <Button
+        icon="more"
+        label={label}
+        kind="ghost"
+        aria-expanded={open}
+        aria-haspopup="menu"
+        onClick={() => setOpen(!open)}
+      />
       {open && (
         <div role="menu" class="menu-list" aria-label={label}>
           {items.map((item) => (
@@ -277,7 +283,12 @@ export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
 
 // --- tabs ------------------------------------------------------------------------------------------------------
 
-export function Tabs<T extends string>(props: { tabs: [T, string][]; now: T; choose: (tab: T) => void; label: string }) {
+export function Tabs<T extends string>(props: {
+  tabs: [T, string][];
+  now: T;
+  choose: (tab: T) => void;
+  label: string;
+}) {
   return (
     <div class="tabs" role="tablist" aria-label={props.label}>
       {props.tabs.map(([key, text]) => (

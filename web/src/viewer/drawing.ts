@@ -1,7 +1,20 @@
 /** What the pointer does with shapes: choose, move, reshape, draw. Coordinates are image pixels. */
 import { computed, signal } from "@preact/signals";
 import type { Roi } from "../lib/types";
-import { bounds, boxPoly, CODES, handles, kindOf, moved, type Point, reshaped, withoutPoint, withPoint } from "./shapes";
+import {
+  bounds,
+  boxPoly,
+  CODES,
+  flatten,
+  handles,
+  kindOf,
+  moved,
+  type Point,
+  reshaped,
+  ringsOf,
+  withoutPoint,
+  withPoint,
+} from "./shapes";
 import { editable, type Viewer } from "./state";
 
 const GRIP_PX = 9;
@@ -23,7 +36,11 @@ export class Drawing {
   constructor(private viewer: Viewer) {}
 
   readonly cursor = computed(() =>
-    this.viewer.tool.value === "select" ? "grab" : this.viewer.frozen.value && this.viewer.tool.value !== "measure" ? "no" : "cross",
+    this.viewer.tool.value === "select"
+      ? "grab"
+      : this.viewer.frozen.value && this.viewer.tool.value !== "measure"
+        ? "no"
+        : "cross",
   );
 
   private get label(): string[] {
@@ -94,7 +111,8 @@ export class Drawing {
     const { gesture, viewer } = this;
     if (!gesture) {
       const draft = this.draft.value;
-      if (draft && viewer.tool.value === "polygon") this.draft.value = { ...draft, poly: [...draft.poly!.slice(0, -2), ...at.map(tidy)] };
+      if (draft && viewer.tool.value === "polygon")
+        this.draft.value = { ...draft, poly: [...draft.poly!.slice(0, -2), ...at.map(tidy)] };
       return;
     }
     if (gesture.kind === "draw") {
@@ -114,7 +132,11 @@ export class Drawing {
 
   private spanned(from: Point, to: Point, square: boolean): Roi {
     let [w, h] = [to[0] - from[0], to[1] - from[1]];
-    if (square) [w, h] = [Math.max(Math.abs(w), Math.abs(h)) * Math.sign(w || 1), Math.max(Math.abs(w), Math.abs(h)) * Math.sign(h || 1)];
+    if (square)
+      [w, h] = [
+        Math.max(Math.abs(w), Math.abs(h)) * Math.sign(w || 1),
+        Math.max(Math.abs(w), Math.abs(h)) * Math.sign(h || 1),
+      ];
     const { width, height } = this.viewer.camera.image.value;
     const clamp = (v: number, most: number): number => tidy(Math.min(most, Math.max(0, v)));
     const [x0, x1] = [clamp(Math.min(from[0], from[0] + w), width), clamp(Math.max(from[0], from[0] + w), width)];
@@ -147,7 +169,10 @@ export class Drawing {
     const poly = draft.poly!;
     if (kind === "polygon" && poly.length >= 8) {
       const reach = GRIP_PX / this.viewer.camera.view.value.scale;
-      if (Math.hypot(poly[0]! - x, poly[1]! - y) <= reach) return this.finish();
+      if (Math.hypot(poly[0]! - x, poly[1]! - y) <= reach) {
+        this.finish();
+        return;
+      }
     }
     this.draft.value = { ...draft, poly: kind === "polygon" ? [...poly.slice(0, -2), x, y, x, y] : [...poly, x, y] };
   }
@@ -159,7 +184,9 @@ export class Drawing {
     this.draft.value = null;
     let poly = draft.poly!;
     if (kindOf(draft) === "polygon") {
-      poly = poly.slice(0, -2); // the last point follows the pointer
+      // The last point follows the pointer; a double click has put one down twice.
+      const ring = ringsOf(poly.slice(0, -2))[0] ?? [];
+      poly = flatten([ring.filter((p, i) => i === 0 || p[0] !== ring[i - 1]![0] || p[1] !== ring[i - 1]![1])]);
       if (poly.length < 6) return;
     }
     this.viewer.addRoi({ ...draft, poly }, `add ${this.viewer.tool.value}`);
@@ -174,7 +201,10 @@ export class Drawing {
   }
 
   twice(_event: MouseEvent, at: Point): void {
-    if (this.viewer.tool.value === "polygon" && this.draft.value) return this.finish();
+    if (this.viewer.tool.value === "polygon" && this.draft.value) {
+      this.finish();
+      return;
+    }
     const index = this.viewer.selected.value;
     const roi = index === null ? undefined : this.viewer.history.now.value.rois[index];
     if (index !== null && roi && kindOf(roi) === "polygon" && this.canEdit(index)) {

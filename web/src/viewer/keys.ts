@@ -117,7 +117,7 @@ function plain(event: KeyboardEvent, viewer: Viewer, tools: Drawing, actions: Ac
   else if (key === "o") viewer.outline.value = viewer.outline.value ? 0 : 2;
   else if (key === "?") actions.help();
   else if (key === "Enter" && tools.draft.value) tools.finish();
-  else if (key === "Escape") escape(viewer, tools, actions);
+  else if (key === "Escape") goBack(viewer, tools, actions);
   else if ((key === "Delete" || key === "Backspace") && viewer.selected.value !== null) {
     if (!viewer.locked.value.has(viewer.selected.value)) viewer.deleteRoi(viewer.selected.value);
   } else if (key === " " && !(event.target instanceof HTMLButtonElement)) tools.space = true;
@@ -125,7 +125,7 @@ function plain(event: KeyboardEvent, viewer: Viewer, tools: Drawing, actions: Ac
   return true;
 }
 
-function escape(viewer: Viewer, tools: Drawing, actions: Actions): void {
+function goBack(viewer: Viewer, tools: Drawing, actions: Actions): void {
   if (tools.cancel()) return;
   if (viewer.tool.value !== "select") viewer.tool.value = "select";
   else if (viewer.selected.value !== null) viewer.selected.value = null;

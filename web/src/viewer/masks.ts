@@ -169,7 +169,14 @@ export function readHidden(layers: MaskLayer[], text: string | null | undefined)
   for (const part of (text ?? "").split(",")) {
     const cut = part.lastIndexOf(":");
     const layer = layers.find((l) => l.info.id === part.slice(0, cut));
-    if (layer) layer.hidden.value = new Set(part.slice(cut + 1).split("|").filter(Boolean).map(decode));
+    if (layer)
+      layer.hidden.value = new Set(
+        part
+          .slice(cut + 1)
+          .split("|")
+          .filter(Boolean)
+          .map(decode),
+      );
   }
 }
 

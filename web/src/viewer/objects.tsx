@@ -125,7 +125,11 @@ function ObjectRow({ viewer, index, roi }: { viewer: Viewer; index: number; roi:
                 }}
               />
             </label>
-            <span class="muted mono small">{bounds(roi)?.map((n) => Math.round(n)).join(", ")}</span>
+            <span class="muted mono small">
+              {bounds(roi)
+                ?.map((n) => Math.round(n))
+                .join(", ")}
+            </span>
           </div>
           <div class="object-tools">
             <Button kind="ghost" onClick={() => setMeta(true)}>
@@ -141,7 +145,13 @@ function ObjectRow({ viewer, index, roi }: { viewer: Viewer; index: number; roi:
                 viewer.locked.value = toggled(viewer.locked.value, index);
               }}
             />
-            <Button icon="trash" label="Delete" kind="ghost" disabled={frozen} onClick={() => viewer.deleteRoi(index)} />
+            <Button
+              icon="trash"
+              label="Delete"
+              kind="ghost"
+              disabled={frozen}
+              onClick={() => viewer.deleteRoi(index)}
+            />
           </div>
         </div>
       )}
@@ -175,7 +185,11 @@ export function LabelEditor(props: { labels: string[]; frozen: boolean; change: 
           </svg>
           {label}
           {!frozen && (
-            <button type="button" aria-label={`Remove label ${label}`} onClick={() => change(labels.filter((l) => l !== label))}>
+            <button
+              type="button"
+              aria-label={`Remove label ${label}`}
+              onClick={() => change(labels.filter((l) => l !== label))}
+            >
               ×
             </button>
           )}

@@ -1,8 +1,8 @@
 /** The right side of the viewer: masks with their labels, objects, frame labels, details. */
 import { useState } from "preact/hooks";
 import { count, fromHex, hex, percent } from "../lib/format";
-import { Button } from "../ui/widgets";
 import { Icon } from "../ui/icons";
+import { Button } from "../ui/widgets";
 import type { LabelRow, MaskLayer } from "./masks";
 import type { Viewer } from "./state";
 
@@ -215,7 +215,12 @@ function HowRead({ layer }: { layer: MaskLayer }) {
                   <rect width="10" height="10" rx="2" fill={hex(u.value)} stroke="currentColor" />
                 </svg>
                 <code>{u.value.join(",")}</code> <span class="muted">(unmapped) {count(u.pixels)} px</span>
-                {u.nearest && <span class="muted"> · nearest {u.nearest.join(",")}, {u.apart} apart</span>}
+                {u.nearest && (
+                  <span class="muted">
+                    {" "}
+                    · nearest {u.nearest.join(",")}, {u.apart} apart
+                  </span>
+                )}
               </li>
             ))}
           </ul>

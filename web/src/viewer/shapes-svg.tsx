@@ -1,4 +1,4 @@
-import { hex } from "../lib/format";
+import { asLine, hex } from "../lib/format";
 import type { Roi } from "../lib/types";
 import type { Drawing } from "./drawing";
 import { bounds, handles, kindOf, labelsOf, pathOf, ringsOf } from "./shapes";
@@ -16,8 +16,12 @@ export function Shapes({ viewer, tools }: { viewer: Viewer; tools: Drawing }) {
       {viewer.showShapes.value &&
         viewer.shown.value
           .filter(([index]) => !hidden.has(index))
-          .map(([index, roi]) => <Shape key={index} viewer={viewer} index={index} roi={roi} chosen={index === chosen} />)}
-      {selected && chosen !== null && !viewer.frozen.value && !viewer.locked.value.has(chosen) && <Handles roi={selected} />}
+          .map(([index, roi]) => (
+            <Shape key={index} viewer={viewer} index={index} roi={roi} chosen={index === chosen} />
+          ))}
+      {selected && chosen !== null && !viewer.frozen.value && !viewer.locked.value.has(chosen) && (
+        <Handles roi={selected} />
+      )}
       {tools.draft.value && <Outline roi={tools.draft.value} class="shape draft" color="var(--accent)" />}
       {ruler && (
         <g class="ruler">
@@ -35,14 +39,13 @@ function Shape(props: { viewer: Viewer; index: number; roi: Roi; chosen: boolean
   const { viewer, index, roi, chosen } = props;
   const kind = kindOf(roi);
   if (kind === "mask" || kind === "frame" || kind === "other") return null;
-  const color = hex(viewer.colorOfRoi(roi));
+  const color = hex(asLine(viewer.colorOfRoi(roi)));
   const name = labelsOf(roi).join(", ") || "no label";
   const choose = () => {
     viewer.selected.value = index;
   };
   const box = bounds(roi);
   return (
-    // biome-ignore lint/a11y/useSemanticElements: there is no button inside an SVG
     <g
       data-roi={index}
       class={chosen ? "roi chosen" : "roi"}
@@ -57,7 +60,7 @@ function Shape(props: { viewer: Viewer; index: number; roi: Roi; chosen: boolean
     >
       <Outline roi={roi} class="shape" color={color} />
       {box && (
-        <text class="shape-name" x={box[0]} y={box[1]} fill={color} aria-hidden="true">
+        <text class="shape-name" x={box[0]} y={box[1]} aria-hidden="true">
           {name}
           {roi.confidence != null && roi.confidence < 1 ? ` ${roi.confidence.toFixed(2)}` : ""}
         </text>
@@ -80,7 +83,6 @@ function Outline({ roi, color, class: name }: { roi: Roi; color: string; class: 
           {ringsOf(poly)
             .flat()
             .map(([x, y], i) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: a point has no other name than its place
               <circle key={i} class="keypoint" cx={x} cy={y} />
             ))}
         </g>
@@ -95,7 +97,6 @@ function Handles({ roi }: { roi: Roi }) {
   return (
     <g class="handles" aria-hidden="true">
       {handles(roi).map(([x, y], i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: handles are numbered
         <circle key={i} cx={x} cy={y} data-handle={i} />
       ))}
     </g>

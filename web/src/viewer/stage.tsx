@@ -1,7 +1,7 @@
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { hex, percent } from "../lib/format";
-import { Drawing } from "./drawing";
+import type { Drawing } from "./drawing";
 import { makeRenderer } from "./render";
 import type { Renderer } from "./render/renderer";
 import { Shapes } from "./shapes-svg";

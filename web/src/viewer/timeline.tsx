@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { media } from "../lib/api";
 import { clock, count } from "../lib/format";
-import { Button } from "../ui/widgets";
 import { Icon } from "../ui/icons";
+import { Button } from "../ui/widgets";
 import type { Viewer } from "./state";
 
 export interface Neighbours {
@@ -19,8 +19,20 @@ export function Timeline({ viewer, frames }: { viewer: Viewer; frames: Neighbour
   return (
     <footer class="timeline">
       <fieldset class="timeline-frames" aria-label="Frames">
-        <Button icon="previous" label="10 frames back (Ctrl+←)" kind="ghost" onClick={() => frames.go(-10)} disabled={frames.at <= 0} />
-        <Button icon="left" label="Previous frame (←)" kind="ghost" onClick={() => frames.go(-1)} disabled={frames.at <= 0} />
+        <Button
+          icon="previous"
+          label="10 frames back (Ctrl+←)"
+          kind="ghost"
+          onClick={() => frames.go(-10)}
+          disabled={frames.at <= 0}
+        />
+        <Button
+          icon="left"
+          label="Previous frame (←)"
+          kind="ghost"
+          onClick={() => frames.go(-1)}
+          disabled={frames.at <= 0}
+        />
         <span class="num frame-place" data-testid="place">
           {frames.at < 0 ? "–" : count(frames.at + 1)} <span class="muted">of {count(frames.total)}</span>
         </span>
@@ -72,7 +84,13 @@ function Scrubber({ viewer }: { viewer: Viewer }) {
         disabled={!info.playable}
         onClick={() => setPlay(!play)}
       />
-      <Button icon="left" label="One picture back (,)" kind="ghost" onClick={() => show(index - 1)} disabled={index === 0} />
+      <Button
+        icon="left"
+        label="One picture back (,)"
+        kind="ghost"
+        onClick={() => show(index - 1)}
+        disabled={index === 0}
+      />
       <input
         type="range"
         min="0"
@@ -82,7 +100,13 @@ function Scrubber({ viewer }: { viewer: Viewer }) {
         aria-valuetext={clock(now)}
         onInput={(e) => show(Number(e.currentTarget.value))}
       />
-      <Button icon="right" label="One picture on (.)" kind="ghost" onClick={() => show(index + 1)} disabled={index === pts.length - 1} />
+      <Button
+        icon="right"
+        label="One picture on (.)"
+        kind="ghost"
+        onClick={() => show(index + 1)}
+        disabled={index === pts.length - 1}
+      />
       <span class="mono small">
         {clock(now)}{" "}
         <span class="muted">
@@ -95,7 +119,16 @@ function Scrubber({ viewer }: { viewer: Viewer }) {
           {spread.toFixed(1)} ms
         </span>
       )}
-      {play && <Preview viewer={viewer} from={now} close={(at) => { setPlay(false); void viewer.seek(pts[nearest(pts, at)] ?? at); }} />}
+      {play && (
+        <Preview
+          viewer={viewer}
+          from={now}
+          close={(at) => {
+            setPlay(false);
+            void viewer.seek(pts[nearest(pts, at)] ?? at);
+          }}
+        />
+      )}
     </div>
   );
 }
@@ -111,8 +144,14 @@ function Preview({ viewer, from, close }: { viewer: Viewer; from: number; close:
   }, [from]);
   return (
     <div class="preview">
-      {/* biome-ignore lint/a11y/useMediaCaption: footage of a data set has no spoken words */}
-      <video ref={ref} src={media.video(viewer.version, viewer.frameId, source.id)} controls muted playsInline aria-label="Preview of the clip" />
+      <video
+        ref={ref}
+        src={media.video(viewer.version, viewer.frameId, source.id)}
+        controls
+        muted
+        playsInline
+        aria-label="Preview of the clip"
+      />
       <div class="preview-bar">
         <span class="muted">Preview: pausing shows the exact picture with its masks.</span>
         <Button icon="pause" onClick={() => close((ref.current?.currentTime ?? 0) * 1000)}>
@@ -125,7 +164,9 @@ function Preview({ viewer, from, close }: { viewer: Viewer; from: number; close:
 
 function SaveState({ viewer }: { viewer: Viewer }) {
   const state = viewer.save.value;
-  const words = { clean: "saved", dirty: "changed", saving: "saving…", conflict: "conflict", error: "not saved" }[state];
+  const words = { clean: "saved", dirty: "changed", saving: "saving…", conflict: "conflict", error: "not saved" }[
+    state
+  ];
   if (viewer.frozen.value) return <span class="muted small save-state">read-only</span>;
   return (
     <span class="save-state" data-save={state} role="status">

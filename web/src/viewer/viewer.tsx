@@ -15,6 +15,7 @@ import { Stage } from "./stage";
 import { type Tool, Viewer } from "./state";
 import { type Neighbours, Timeline } from "./timeline";
 import "./viewer.css";
+import "./shapes.css";
 
 export interface FrameViewerProps {
   dataset: string;
@@ -36,7 +37,7 @@ export default function FrameViewer(props: FrameViewerProps) {
   const tools = useMemo(() => new Drawing(viewer), [viewer]);
   const neighbours = useNeighbours(props, viewer);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the address is read once for each frame, then written
+  // The address is read once for each frame, then written
   useEffect(() => {
     void viewer.open(params);
     const wanted = params.view;
@@ -51,7 +52,10 @@ export default function FrameViewer(props: FrameViewerProps) {
       viewer.dispose();
     };
   }, [viewer]);
-  useEffect(() => writeAddress(viewer, page.frame(dataset, version.name, frameId), wantsKept(params)), [viewer, dataset, version, frameId, params]);
+  useEffect(
+    () => writeAddress(viewer, page.frame(dataset, version.name, frameId), wantsKept(params)),
+    [viewer, dataset, version, frameId, params],
+  );
 
   const leave = () => {
     if (!viewer.isDirty) return close();
@@ -83,10 +87,11 @@ export default function FrameViewer(props: FrameViewerProps) {
     }),
   );
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a <dialog> on top would hide the dialogs that it opens itself
     <div class="viewer" role="dialog" aria-modal="true" aria-label={`Frame ${frameId}`}>
       <Top viewer={viewer} title={frameId} close={leave} help={() => setHelp(true)} />
-      {viewer.frozen.value && viewer.info.value && <ReadOnly version={version} viewer={viewer} makeChild={() => setChild(true)} />}
+      {viewer.frozen.value && viewer.info.value && (
+        <ReadOnly version={version} viewer={viewer} makeChild={() => setChild(true)} />
+      )}
       {viewer.save.value === "conflict" && <Conflict viewer={viewer} />}
       {viewer.error.value ? (
         <div class="viewer-error">
@@ -140,7 +145,9 @@ function chooseSource(viewer: Viewer, id: string): void {
 }
 
 const wantsKept = (params: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(Object.entries(params).filter(([key]) => !["src", "t", "roi", "masks", "hide", "view"].includes(key)));
+  Object.fromEntries(
+    Object.entries(params).filter(([key]) => !["src", "t", "roi", "masks", "hide", "view"].includes(key)),
+  );
 
 /** Every state has an address: written while it changes, without steps in the browser's history. */
 function writeAddress(viewer: Viewer, path: string, kept: Record<string, string>): () => void {
@@ -160,7 +167,11 @@ function writeAddress(viewer: Viewer, path: string, kept: Record<string, string>
     viewer.camera.view.value;
     const view = viewer.camera.write();
     if (view) values.view = view;
-    const text = new URLSearchParams(values).toString().replaceAll("%2C", ",").replaceAll("%3A", ":").replaceAll("%2A", "*");
+    const text = new URLSearchParams(values)
+      .toString()
+      .replaceAll("%2C", ",")
+      .replaceAll("%3A", ":")
+      .replaceAll("%2A", "*");
     clearTimeout(timer);
     timer = window.setTimeout(() => history.replaceState(history.state, "", `${path}${text ? `?${text}` : ""}`), 150);
   });
@@ -173,11 +184,16 @@ function writeAddress(viewer: Viewer, path: string, kept: Record<string, string>
 /** Where the frame stands among those that were searched for; ids are read a window at a time. */
 function useNeighbours(props: FrameViewerProps, viewer: Viewer): Neighbours {
   const { version, frameId, search, open } = props;
-  const [found, setFound] = useState<{ ids: string[]; offset: number; total: number }>({ ids: [], offset: 0, total: 0 });
+  const [found, setFound] = useState<{ ids: string[]; offset: number; total: number }>({
+    ids: [],
+    offset: 0,
+    total: 0,
+  });
   const key = JSON.stringify(search);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the search is compared by what it says
+  // The search is compared by what it says
   useEffect(() => {
-    if (found.ids.length && found.ids.indexOf(frameId) >= 12 && found.ids.indexOf(frameId) < found.ids.length - 12) return;
+    if (found.ids.length && found.ids.indexOf(frameId) >= 12 && found.ids.indexOf(frameId) < found.ids.length - 12)
+      return;
     const stop = new AbortController();
     framesApi
       .ids(version.id, { ...search, around: frameId, limit: 201 }, stop.signal)
@@ -213,18 +229,20 @@ function Top(props: { viewer: Viewer; title: string; close: () => void; help: ()
       <h1 class="ellipsis" title={title}>
         {title}
       </h1>
-      <label class="inline default-label">
-        <span class="muted">label</span>
-        <input
-          list="known-labels"
-          placeholder="for new shapes"
-          aria-label="Label of new shapes"
-          value={viewer.label.value}
-          onInput={(e) => {
-            viewer.label.value = e.currentTarget.value;
-          }}
-        />
-      </label>
+      {!viewer.frozen.value && (
+        <label class="inline default-label">
+          <span class="muted">label</span>
+          <input
+            list="known-labels"
+            placeholder="for new shapes"
+            aria-label="Label of new shapes"
+            value={viewer.label.value}
+            onInput={(e) => {
+              viewer.label.value = e.currentTarget.value;
+            }}
+          />
+        </label>
+      )}
       {sources.length > 1 && (
         <label class="inline">
           <span class="muted">source</span>
@@ -243,8 +261,20 @@ function Top(props: { viewer: Viewer; title: string; close: () => void; help: ()
         </label>
       )}
       <span class="grow" />
-      <Button icon="undo" label="Undo (Ctrl+Z)" kind="ghost" disabled={!steps.done.value.length} onClick={() => viewer.undo()} />
-      <Button icon="redo" label="Redo (Ctrl+Y)" kind="ghost" disabled={!steps.undone.value.length} onClick={() => viewer.redo()} />
+      <Button
+        icon="undo"
+        label="Undo (Ctrl+Z)"
+        kind="ghost"
+        disabled={!steps.done.value.length}
+        onClick={() => viewer.undo()}
+      />
+      <Button
+        icon="redo"
+        label="Redo (Ctrl+Y)"
+        kind="ghost"
+        disabled={!steps.undone.value.length}
+        onClick={() => viewer.redo()}
+      />
       <span class="rule" />
       <Button icon="minus" label="Zoom out (−)" kind="ghost" onClick={() => camera.zoom(0.8)} />
       <button type="button" class="zoom num" onClick={() => camera.actual()} title="Actual size (1)">
@@ -253,8 +283,18 @@ function Top(props: { viewer: Viewer; title: string; close: () => void; help: ()
       <Button icon="plus" label="Zoom in (+)" kind="ghost" onClick={() => camera.zoom(1.25)} />
       <Button icon="fit" label="Fit (0)" kind="ghost" onClick={() => camera.fit()} />
       <span class="rule" />
-      <Button icon="reload" label="Reload" kind="ghost" onClick={() => void viewer.open(Object.fromEntries(new URLSearchParams(location.search)))} />
-      <Button icon="link" label="Copy address" kind="ghost" onClick={() => void copyText(location.href, "Address copied")} />
+      <Button
+        icon="reload"
+        label="Reload"
+        kind="ghost"
+        onClick={() => void viewer.open(Object.fromEntries(new URLSearchParams(location.search)))}
+      />
+      <Button
+        icon="link"
+        label="Copy address"
+        kind="ghost"
+        onClick={() => void copyText(location.href, "Address copied")}
+      />
       <Button icon="help" label="Keys (?)" kind="ghost" onClick={help} />
       <Button icon="close" label="Close (Esc)" kind="ghost" onClick={close} />
     </header>
@@ -296,7 +336,9 @@ function ReadOnly({ version, viewer, makeChild }: { version: Version; viewer: Vi
   return (
     <div class="banner" role="note">
       <span>
-        {published ? `${version.name} is published and stays as it is.` : "You may look at this version, not change it."}
+        {published
+          ? `${version.name} is published and stays as it is.`
+          : "You may look at this version, not change it."}
       </span>
       {published && (
         <Button icon="branch" onClick={makeChild}>
@@ -323,7 +365,8 @@ function Conflict({ viewer }: { viewer: Viewer }) {
 
 function KnownLabels({ viewer }: { viewer: Viewer }) {
   const names = new Set(viewer.history.now.value.rois.flatMap((roi) => roi.label ?? []));
-  for (const layer of viewer.layers.value) for (const row of layer.rows.value) for (const label of row.labels) names.add(label);
+  for (const layer of viewer.layers.value)
+    for (const row of layer.rows.value) for (const label of row.labels) names.add(label);
   return (
     <datalist id="known-labels">
       {[...names].sort().map((name) => (

@@ -1,5 +1,5 @@
-import { drawLayer } from "./resample";
 import type { Layer, Renderer, View } from "./renderer";
+import { drawLayer } from "./resample";
 
 /** Two canvases on top of each other: the image, scaled by the browser, and the masks, resampled by us. */
 export class CpuRenderer implements Renderer {

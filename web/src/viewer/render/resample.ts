@@ -57,7 +57,10 @@ export function drawLayer(
   const spanX = inside(xs);
   const spanY = inside(ys);
   if (first) out.fill(0);
-  if (layer.outline > 0) return outlined(out, width, layer, xs, ys, spanX, spanY, first);
+  if (layer.outline > 0) {
+    outlined(out, width, layer, xs, ys, spanX, spanY, first);
+    return;
+  }
   const { data, lut } = layer;
   const last = lut.length - 1;
   let before = -1;
@@ -113,7 +116,7 @@ function outlined(
         const right = xs[x + reach < spanX.last ? x + reach : spanX.last - 1]!;
         let edge = data[here + right] !== found || data[below + column] !== found;
         if (both && !edge) {
-          const left = xs[x - reach >= spanX.first ? x - reach : spanX.first]!;
+          const left = xs[Math.max(spanX.first, x - reach)]!;
           edge = data[here + left] !== found || data[above + column] !== found;
         }
         if (edge) color = (color | 0xff000000) >>> 0;
