@@ -87,6 +87,7 @@ def _litestar() -> Litestar:
             license=License(name="Apache-2.0", identifier="Apache-2.0"),
             path="/api/v1/_generated",
             render_plugins=[],
+            use_handler_docstrings=True,
         ),
     )
 

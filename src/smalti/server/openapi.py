@@ -8,6 +8,10 @@ __all__ = ["describe"]
 
 _EXTRA = "__smalti_extra__"
 _RECORDS = ("Frame", "Source", "Mask", "Preview", "Roi", "RoiMask")
+_ALSO = {
+    "/api/v1/versions/{version}/export": ("application/x-ndjson", "text/csv"),
+    "/api/v1/versions/{version}/statistics": ("text/csv",),
+}
 _SECURITY = {
     "session": {"type": "apiKey", "in": "cookie", "name": "smalti_session_8080"},
     "key": {"type": "http", "scheme": "basic", "description": "access key and secret key"},
@@ -24,6 +28,10 @@ def describe(app: Any) -> dict[str, Any]:
             # Unknown keys of a frame are kept where they were found.
             schemas[name]["properties"].pop(_EXTRA, None)
             schemas[name]["additionalProperties"] = True
+    for path, kinds in _ALSO.items():
+        for operation in found["paths"].get(path, {}).values():
+            content = operation["responses"]["200"].setdefault("content", {})
+            content.update({kind: {"schema": {"type": "string"}} for kind in kinds})
     found["components"]["securitySchemes"] = _SECURITY
     found["security"] = [{"session": []}, {"key": []}, {"token": []}]
     schemas["Problem"] = _PROBLEM
