@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from smalti import formats, kernels
 from smalti.errors import ExportLoss, FrameError
-from smalti.formats.content import VOID_LABELS, Painted, chosen_plan, painted, shapes, single_frames
+from smalti.formats.content import Painted, chosen_plan, is_void, painted, shapes, single_frames
 from smalti.formats.losses import TOPICS, Ledger
 from smalti.formats.output import safe_name
 from smalti.formats.protocol import AnyFrame, Reading, Writing
@@ -151,6 +151,9 @@ def export(
     else:
         proof = Proof(name, Path(folder), read_back=written.frames)
     proof.frames, proof.ledger = written.frames, written.losses
+    if verify and proof.objects_back < proof.objects and "ids" not in proof.ledger.losses:
+        changed = proof.objects - proof.objects_back
+        proof.ledger.add("ids", f"{changed} of {proof.objects} objects have another number or other pixels", changed)
     if strict and (lost := losses_of(proof, allowed)):
         _refuse(proof, lost)
     return proof
@@ -199,9 +202,11 @@ def prove(
     if seen is None:
         proof.missing = [frame.id for frame in islice(single_frames(frames), 1000)]
         return proof
+    # What stores objects writes the mask of ids, what does not writes that of classes.
+    prefer: Literal["classes", "ids"] = "ids" if "instances" in layout.SAYS else "classes"
     back = _Matcher(layout.read(seen.path, Reading()))
     pairs = ((frame, back.take(frame)) for frame in single_frames(frames))
-    for frame, before, after, objects in ordered_map(lambda pair: _compare(pair, options), pairs):
+    for frame, before, after, objects in ordered_map(lambda pair: _compare(pair, options, prefer), pairs):
         proof.frames += 1
         if after is None:
             proof.missing.append(frame.id)
@@ -221,19 +226,28 @@ class _Matcher:
     def __init__(self, frames: Iterator[SingleFrame]) -> None:
         self._frames = frames
         self._waiting: dict[str, SingleFrame] = {}
+        self._names: dict[int, set[str]] = {}
 
     def take(self, frame: SingleFrame) -> SingleFrame | None:
         """The frame that this one became."""
         wanted = {frame.id, safe_name(frame.id)}
         for name in wanted:
             if name in self._waiting:
-                return self._waiting.pop(name)
+                return self._drop(self._waiting[name])
         for found in self._frames:
             names = _names_of(found)
             if names & wanted:
                 return found
-            self._waiting[_best(names, found)] = found
+            self._names[id(found)] = names
+            for name in names:
+                self._waiting.setdefault(name, found)
         return None
+
+    def _drop(self, found: SingleFrame) -> SingleFrame:
+        for name in self._names.pop(id(found)):
+            if self._waiting.get(name) is found:
+                del self._waiting[name]
+        return found
 
 
 def _names_of(frame: SingleFrame) -> set[str]:
@@ -248,37 +262,32 @@ def _names_of(frame: SingleFrame) -> set[str]:
     return found
 
 
-def _best(names: set[str], frame: SingleFrame) -> str:
-    """One name to wait under: writers name files after frames, so the stem of a file goes before a number."""
-    told = frame.metadata.get("file_name") or frame.source_record.uri
-    stem = Path(told).stem if isinstance(told, str) and told else ""
-    return stem if stem and stem in names else frame.id
-
-
 def _compare(
-    pair: tuple[SingleFrame, SingleFrame | None], options: Writing
+    pair: tuple[SingleFrame, SingleFrame | None], options: Writing, prefer: Literal["classes", "ids"]
 ) -> tuple[SingleFrame, Layers, Layers | None, tuple[int, int]]:
     frame, other = pair
-    before, numbered = _layers(frame, options.mask_id)
+    before, numbered = _layers(frame, options.mask_id, prefer)
     if other is None:
         return frame, before, None, (0, 0)
-    after, numbered_back = _layers(other, None)
+    after, numbered_back = _layers(other, None, prefer)
     same = sum(numbered_back.get(key) == pixels for key, pixels in numbered.items())
     return frame, before, after, (len(numbered), same)
 
 
-def _layers(frame: SingleFrame, mask_id: str | None) -> tuple[Layers, dict[tuple[int, str], int]]:
+def _layers(
+    frame: SingleFrame, mask_id: str | None, prefer: Literal["classes", "ids"]
+) -> tuple[Layers, dict[tuple[int, str], int]]:
     """(H, W) bool by label, and a fingerprint of every numbered object."""
     found: Layers = {}
     numbered: dict[tuple[int, str], int] = {}
-    is_masked = mask_id is not None or chosen_plan(frame, prefer="ids", mask_id=None) is not None
+    is_masked = mask_id is not None or chosen_plan(frame, prefer=prefer, mask_id=None) is not None
     has_shapes = mask_id is None and next(iter(shapes(frame, geometry_only=True)), None) is not None
     if is_masked and not has_shapes:
-        picture = painted(frame, prefer="ids", mask_id=mask_id)
+        picture = painted(frame, prefer=prefer, mask_id=mask_id)
         _add_painted(found, numbered, picture)
         return found, numbered
     for shape in shapes(frame, geometry_only=True):
-        if not shape.label or shape.label in VOID_LABELS:
+        if not shape.label or is_void(shape.label):
             continue
         inside = shape.mask().view(np.bool_)
         known = found.get(shape.label)
@@ -292,7 +301,7 @@ def _add_painted(found: Layers, numbered: dict[tuple[int, str], int], picture: P
     counts = kernels.count(picture.data, len(picture.items) + 1)
     by_label: dict[str, list[int]] = {}
     for position, item in enumerate(picture.items, 1):
-        if counts[position] and item.label not in VOID_LABELS:
+        if counts[position] and not is_void(item.label):
             by_label.setdefault(item.label, []).append(position)
             if item.instance and item.id:
                 numbered[item.id, item.label] = hash(np.packbits(picture.data == position).tobytes())

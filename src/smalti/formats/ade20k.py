@@ -76,7 +76,7 @@ def read(path: Path, options: Reading | None = None) -> Iterator[SingleFrame]:
     options = options or Reading()
     masks = (p for p in walk(options.masks or path, ("_seg.png",)) if _beside(p) is not None)
     some = False
-    for frame in ordered_map(lambda mask: _full(mask, path, options), masks, workers=options.workers):
+    for frame in ordered_map(lambda mask: _full(mask, options), masks, workers=options.workers):
         some = True
         if options.split in (None, frame.metadata.get("split")):
             yield frame
@@ -109,7 +109,7 @@ def _split_of(mask: Path) -> str | None:
     return next((part for part in reversed(mask.parts[:-1]) if part in ("training", "validation", "test")), None)
 
 
-def _full(mask: Path, root: Path, options: Reading) -> SingleFrame:
+def _full(mask: Path, options: Reading) -> SingleFrame:
     stem = mask.name.removesuffix("_seg.png")
     told = _beside(mask)
     meta: dict[str, Any] = {}
@@ -133,9 +133,7 @@ def _full(mask: Path, root: Path, options: Reading) -> SingleFrame:
     elif told is not None:
         legends = {m.id: _from_text(told, Path(m.uri), level) for level, m in enumerate(masks)}
         legends = {key: legend for key, legend in legends.items() if len(legend)}
-    inside = mask.parent.relative_to(root).parts if mask.is_relative_to(root) else ()
-    frame_id = "_".join([*(p for p in inside if p not in ("training", "validation")), stem])
-    return frame_of(frame_id, image, masks=masks, legends=legends, size_hw=size, meta=meta)
+    return frame_of(stem, image, masks=masks, legends=legends, size_hw=size, meta=meta)
 
 
 def _from_json(path: Path) -> tuple[Legend, list[str]]:

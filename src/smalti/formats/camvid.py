@@ -28,11 +28,8 @@ _LEGEND = "label_colors.txt"
 
 def _annotated(path: Path) -> list[tuple[str, Path, Path]]:
     """(part, folder of images, folder of masks) of SegNet's layout."""
-    return [
-        (part, path / part, path / f"{part}annot")
-        for part in ("train", "val", "test")
-        if (path / f"{part}annot").is_dir()
-    ]
+    found = sorted(p for p in path.iterdir() if p.name.endswith("annot") and p.name != "annot" and p.is_dir())
+    return [(p.name.removesuffix("annot"), path / p.name.removesuffix("annot"), p) for p in found if pictures(p)]
 
 
 def _suffixed(path: Path) -> list[Path]:

@@ -4,6 +4,7 @@ The masks lie in a folder named like the JSON file, or anywhere beside it by nam
 ROI that names its id: the id, its category, `isthing`, `iscrowd` and the area are kept.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,8 @@ def read(path: Path, options: Reading | None = None) -> Iterator[SingleFrame]:
 
 def split_of(stem: str) -> str | None:
     """The part that a file name speaks of: panoptic_val2017 → val2017."""
-    tail = stem.rpartition("_")[2]
-    return tail if "_" in stem and tail else None
+    found = re.search(r"_((train|val|test|dev|minival|unlabeled|default)[^_]*)$", stem)
+    return found[1] if found is not None else None
 
 
 def _image_root(root: Path) -> Path:

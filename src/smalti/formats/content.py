@@ -23,11 +23,16 @@ from smalti.polygons import outline, rasterise
 from smalti.records import Roi
 from smalti.stats import read_plan
 
-__all__ = ["Item", "Painted", "Shape", "painted", "shapes", "single_frames", "size_of"]
+__all__ = ["VOID_LABELS", "Item", "Painted", "Shape", "is_void", "painted", "shapes", "single_frames", "size_of"]
 
 _ELLIPSE_POINTS = 64
-VOID_LABELS = frozenset({"void", "ignore", "ignored", "border", "__ignore__", "unlabeled", "unlabelled"})
-"""Labels that stand for "no statement"; targets with a void value of their own write it for them."""
+VOID_LABELS = frozenset({"", "void", "ignore", "ignored", "border", "__ignore__", "unlabeled", "unlabelled"})
+"""Labels (in lower case) that stand for "no statement"; targets with a void value of their own write it for them."""
+
+
+def is_void(label: str) -> bool:
+    """Whether a label stands for "no statement"."""
+    return label.lower() in VOID_LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +261,7 @@ def _combined(classes: Painted, objects: LabelMap) -> Painted:
     """One item per class and object: classes say what, objects which one."""
     if objects.size_hw != classes.size_hw:
         return classes
-    voids = [e.labels[0] in VOID_LABELS for e in objects.legend]
+    voids = [is_void(e.labels[0]) for e in objects.legend]
     numbers = np.array([0, *(0 if void else i for i, void in enumerate(voids, 1))], np.uint32)[objects.data]
     pairs, data = np.unique(classes.data.astype(np.uint64) << np.uint64(32) | numbers, return_inverse=True)
     items, table = [], np.zeros(len(pairs), np.uint32)
@@ -272,7 +277,7 @@ def _combined(classes: Painted, objects: LabelMap) -> Painted:
 
 
 def _names_things(label: str) -> bool:
-    return label not in VOID_LABELS and not label.isdigit()
+    return not is_void(label) and not label.isdigit()
 
 
 def _item_of(shape: Shape, number: int) -> Item:
@@ -303,7 +308,7 @@ def _from_map(found: LabelMap, frame: SingleFrame, plan: MaskPlan) -> Painted:
         roi = roi or (named.get(entry.color) if entry.color is not None else None)
         told = _color(roi.meta.get("color")) if roi is not None else None
         # A border or an "unlabeled" region is never an object of its own.
-        number = 0 if entry.labels and entry.labels[0] in VOID_LABELS else instance
+        number = 0 if entry.labels and is_void(entry.labels[0]) else instance
         color = told or (entry.color if not is_ids and entry.color is not None and min(entry.color) >= 0 else None)
         items.append(
             Item(entry.labels, entry.code or 0, number, color, roi, category if entry.code is not None else -1)

@@ -31,7 +31,7 @@ SAYS = frozenset({"instances", "ids", "context", "timestamp"})
 RATE = 24.0
 _MASK_FOLDERS = ("annotations", "panomasks", "panomasksrgb")
 _IMAGE_FOLDERS = ("jpegimages", "imgs", "images", "frames")
-_NUMBER = re.compile(r"^(?:\D*_)?0*(\d+)$")
+_NUMBER = re.compile(r"^(?:.*\D)?(\d+)$")
 
 
 class _Object(msgspec.Struct):
@@ -56,7 +56,9 @@ def _videos(path: Path) -> list[Path]:
     """Folders of numbered palette (or grey) masks, at or below a path."""
     found = []
     for folder in folders(path, depth=4):
-        masks = [p for p in pictures(folder) if p.suffix.lower() == ".png" and _NUMBER.match(p.stem)]
+        masks = [p for p in pictures(folder) if p.suffix.lower() == ".png"]
+        if not _is_annotated(folder):
+            masks = [p for p in masks if _NUMBER.match(p.stem)]
         if len(masks) < 1 or folder.parent.name.lower() in _IMAGE_FOLDERS:
             continue
         mode = png_mode(masks[0])
@@ -67,8 +69,12 @@ def _videos(path: Path) -> list[Path]:
 
 def _is_named(folder: Path, root: Path, kind: str, count: int) -> bool:
     """A folder under Annotations is one; another is only if its masks are palettes, or images of the same video exist."""
+    return _is_annotated(folder) or (kind == "palette" and count > 1 and folder != root)
+
+
+def _is_annotated(folder: Path) -> bool:
     above = {part.lower() for part in (folder.name, folder.parent.name, folder.parent.parent.name)}
-    return bool(above & set(_MASK_FOLDERS)) or (kind == "palette" and count > 1 and folder != root)
+    return bool(above & set(_MASK_FOLDERS))
 
 
 def detect(path: Path) -> Detection | None:
@@ -92,10 +98,11 @@ def read(path: Path, options: Reading | None = None) -> Iterator[SingleFrame]:
         images = _images_of(video, path, options)
         if not images:
             options.skip(f"video {video.name} has no images beside it")
-        for mask in pictures(video):
-            number = _NUMBER.match(mask.stem)
-            if mask.suffix.lower() == ".png" and number is not None:
-                yield _frame(video.name, mask, images.get(mask.stem), int(number[1]), categories.get(video.name))
+        for position, mask in enumerate(pictures(video)):
+            told = _NUMBER.match(mask.stem)
+            if mask.suffix.lower() == ".png":
+                number = int(told[1]) if told is not None else position
+                yield _frame(video.name, mask, images.get(mask.stem), number, categories.get(video.name))
 
 
 def _images_of(video: Path, root: Path, options: Reading) -> dict[str, Path]:
@@ -177,13 +184,10 @@ def _jobs(
     frames: Iterable[AnyFrame], folder: Path, options: Writing, written: Written, videos: dict[str, dict[str, Any]]
 ) -> Iterator[Callable[[], None]]:
     palette = voc_palette()
-    counts: dict[str, int] = {}
     for frame, found in each_painted(frames, options, written.losses, prefer="ids"):
         video = safe_name(frame.record.context_id or "video")
-        number = frame.metadata.get("frame_number", counts.get(video, 0))
-        counts[video] = counts.get(video, 0) + 1
-        told = frame.id.rpartition("/")[2]
-        stem = told if _NUMBER.match(told) else f"{int(number):05d}"
+        start = f"{frame.record.context_id}/"
+        stem = safe_name(frame.id.removeprefix(start) if frame.record.context_id else frame.id)
         objects = videos.setdefault(video, {"objects": {}})["objects"]
         table = _numbers(found, frame, objects, written.losses)
         place_image(frame, folder / "JPEGImages" / video / stem, options.images, written.losses)

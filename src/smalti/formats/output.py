@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from smalti import kernels, storage
 from smalti.convert import png_bytes
 from smalti.errors import FrameError
-from smalti.formats.content import VOID_LABELS, Item, Painted, image_uri, painted, single_frames
+from smalti.formats.content import Item, Painted, image_uri, is_void, painted, single_frames
 from smalti.formats.losses import Ledger
 from smalti.formats.protocol import Writing
 from smalti.frames import FrameGroup, SingleFrame
@@ -147,7 +147,7 @@ class Names:
         occurs = kernels.count(found.data, len(found.items) + 1).tolist()
         for position, item in enumerate(found.items, 1):
             number = None
-            if item.label not in VOID_LABELS or item.label in self.numbers:
+            if not is_void(item.label) or item.label in self.numbers:
                 number = self.take(item, wanted_number(item))
                 if number is None and occurs[position]:
                     ledger.add("labels", f"{where}: {item.label!r}")

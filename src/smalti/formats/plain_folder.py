@@ -60,6 +60,8 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
     names = Names.of(options.legend, first=1)
     with fresh_folder(folder):
         run(_jobs(frames, folder, options, written, names), options.workers)
+        if not names.numbers:
+            return written
         with (folder / "legend.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(("name", "r", "g", "b", "id"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from smalti.annotations import BoundingBox2D
 from smalti.codecs.rle import unpack
-from smalti.formats.content import VOID_LABELS, Item, Shape, shapes, single_frames, size_of
+from smalti.formats.content import Item, Shape, is_void, shapes, single_frames, size_of
 from smalti.formats.losses import Ledger
 from smalti.formats.output import JsonLists, Names, fresh_folder, place_image, safe_name, wanted_number
 from smalti.formats.protocol import AnyFrame, Writing, Written
@@ -75,7 +75,7 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
 
 
 def _category(shape: Shape, names: Names, frame: SingleFrame, ledger: Ledger) -> int | None:
-    if shape.label in VOID_LABELS:
+    if is_void(shape.label):
         return None
     found = names.take(
         shape.item or Item(shape.labels, roi=shape.roi), wanted_number(shape.item or Item(shape.labels, roi=shape.roi))

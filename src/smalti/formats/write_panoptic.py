@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smalti import kernels
 from smalti.convert import ids_to_samples
-from smalti.formats.content import VOID_LABELS, Painted
+from smalti.formats.content import Painted, is_void
 from smalti.formats.losses import Ledger
 from smalti.formats.output import (
     JsonLists,
@@ -98,7 +98,7 @@ def _segments(
     segments = []
     used: set[int] = set()
     for position, item in enumerate(found.items, 1):
-        if item.label in VOID_LABELS:
+        if is_void(item.label):
             continue
         category = names.take(item, wanted_number(item))
         if not counts[position]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.formats.content import VOID_LABELS, Painted
+from smalti.formats.content import Painted, is_void
 from smalti.formats.losses import Ledger
 from smalti.formats.output import (
     Names,
@@ -75,7 +75,7 @@ def _objects(found: Painted, frame: SingleFrame, ledger: Ledger) -> NDArray[np.u
     fresh = 1
     kept: set[int] = set()
     for position, item in enumerate(found.items, 1):
-        if item.label in VOID_LABELS:
+        if is_void(item.label):
             numbers[position] = _VOID
         elif item.instance:
             number = item.id if 0 < item.id <= _MOST and item.id not in kept else 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from smalti.errors import FrameError
 from smalti.formats.building import box_roi, frame_of, polygon_roi
-from smalti.formats.content import VOID_LABELS, Item, Shape, shapes, single_frames, size_of
+from smalti.formats.content import Item, Shape, is_void, shapes, single_frames, size_of
 from smalti.formats.files import Stems, first, folders, picture_size, pictures, read_lines, walk
 from smalti.formats.losses import Ledger
 from smalti.formats.output import Names, fresh_folder, place_image, safe_name, wanted_number
@@ -87,7 +87,8 @@ def detect(path: Path) -> Detection | None:
 def _is_labels(file: Path) -> bool:
     with file.open("rb") as opened:
         head = opened.read(4096).decode("ascii", errors="replace").splitlines()
-    return bool(head) and _LINE.match(head[0].strip()) is not None
+    # A polygon may be longer than what was read: its first numbers are enough.
+    return bool(head) and _LINE.match(" ".join(head[0].split()[:5])) is not None
 
 
 def read(path: Path, options: Reading | None = None) -> Iterator[SingleFrame]:
@@ -157,7 +158,7 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
 
     def one(frame: SingleFrame) -> tuple[SingleFrame, tuple[int, int], list[tuple[Shape, list[float]]]]:
         found = list(shapes(frame, mask_id=options.mask_id))
-        rows = [(s, ring) for s in found if s.label not in VOID_LABELS for ring in _single(s)]
+        rows = [(s, ring) for s in found if not is_void(s.label) for ring in _single(s)]
         return frame, found[0].size_hw if found else size_of(frame), rows
 
     with fresh_folder(folder):
