@@ -47,7 +47,6 @@ class Place:
     """Where a catalog lies, and whether other processes can get there."""
 
     opener: Callable[[], Any]
-    is_shared: bool = True
 
 
 @pytest.fixture(scope="session")
@@ -84,14 +83,15 @@ def s3_place(address: str) -> Opener:
     return Opener(f"s3://{bucket}/some/store", None, options | {"allow_http": "true"})
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param("postgres", marks=pytest.mark.postgres),
-        "memory",
-        pytest.param("s3", marks=pytest.mark.s3),
-    ]
-)
+SHARED = [
+    "sqlite",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("s3", marks=pytest.mark.s3),
+]
+"""The places that several processes can open; objects in the memory of one process are not among them."""
+
+
+@pytest.fixture(params=[*SHARED, "memory"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "sqlite":
         return Place(Opener(str(tmp_path / "store")))
@@ -99,7 +99,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         return Place(Opener(str(tmp_path / "store"), request.getfixturevalue("postgres_database")()))
     if request.param == "s3":
         return Place(s3_place(request.getfixturevalue("s3_address")))
-    return Place(InMemory(obstore.store.MemoryStore()), is_shared=False)
+    return Place(InMemory(obstore.store.MemoryStore()))
 
 
 @pytest.fixture

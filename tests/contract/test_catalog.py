@@ -4,7 +4,7 @@ import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from tests.catalog_places import NOON, Clock, Place, a_version
+from tests.catalog_places import NOON, SHARED, Clock, Place, a_version
 
 from smalti.errors import VersionError, VersionFrozen
 from smalti.store.catalog import Catalog
@@ -313,9 +313,8 @@ def test_a_closed_catalog_opens_again(catalog: Catalog) -> None:
     assert catalog.list_datasets() == [row]
 
 
+@pytest.mark.parametrize("place", SHARED, indirect=True)
 def test_a_pickled_catalog_is_the_recipe_to_open_it(place: Place) -> None:
-    if not place.is_shared:
-        pytest.skip("objects in the memory of one process cannot be opened in another")
     with Catalog(place.opener) as catalog:
         row = catalog.create_dataset(DatasetRow(name="d"))
         with pickle.loads(pickle.dumps(catalog)) as copy:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from tests import catalog_workers
-from tests.catalog_places import Place, a_version
+from tests.catalog_places import SHARED, Place, a_version
 
 from smalti.errors import VersionError
 from smalti.store.catalog import Catalog
@@ -95,16 +95,10 @@ def pool() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-@pytest.fixture
-def shared(place: Place) -> Place:
-    if not place.is_shared:
-        pytest.skip("objects in the memory of one process cannot be raced for by several")
-    return place
-
-
-def test_racing_processes_never_share_a_name(shared: Place, pool: ProcessPoolExecutor) -> None:
+@pytest.mark.parametrize("place", SHARED, indirect=True)
+def test_racing_processes_never_share_a_name(place: Place, pool: ProcessPoolExecutor) -> None:
     names = [f"d{k}" for k in range(12)]
-    with Catalog(shared.opener) as catalog:
+    with Catalog(place.opener) as catalog:
         catalog.connect()
         won = list(pool.map(catalog_workers.create_same, [catalog] * PROCESSES, [names] * PROCESSES))
         # Each once: nobody's is lost, nobody's is doubled.
@@ -112,8 +106,9 @@ def test_racing_processes_never_share_a_name(shared: Place, pool: ProcessPoolExe
         assert sorted(d.name for d in catalog.list_datasets()) == sorted(names)
 
 
-def test_processes_exclude_each_other_by_the_lease(shared: Place, pool: ProcessPoolExecutor) -> None:
-    with Catalog(shared.opener) as catalog:
+@pytest.mark.parametrize("place", SHARED, indirect=True)
+def test_processes_exclude_each_other_by_the_lease(place: Place, pool: ProcessPoolExecutor) -> None:
+    with Catalog(place.opener) as catalog:
         version = a_version(catalog, meta={"count": 0}).uuid
         work = [pool.submit(catalog_workers.count_under_lease, catalog, version, f"p{k}", 4) for k in range(PROCESSES)]
         for job in work:
@@ -121,8 +116,9 @@ def test_processes_exclude_each_other_by_the_lease(shared: Place, pool: ProcessP
         assert catalog.get_version(version).meta == {"count": 4 * PROCESSES}
 
 
-def test_processes_open_a_new_catalog_at_once(shared: Place, pool: ProcessPoolExecutor) -> None:
-    with Catalog(shared.opener) as catalog:
+@pytest.mark.parametrize("place", SHARED, indirect=True)
+def test_processes_open_a_new_catalog_at_once(place: Place, pool: ProcessPoolExecutor) -> None:
+    with Catalog(place.opener) as catalog:
         names = [f"d{k}" for k in range(PROCESSES)]
         assert list(pool.map(catalog_workers.open_and_add, [catalog] * PROCESSES, names)) == names
         assert sorted(d.name for d in catalog.list_datasets()) == names
