@@ -1,7 +1,7 @@
 """The two build steps of smalti: compile the C kernels, build the web bundle. Both are optional.
 
 Hatchling loads one hook class per script, so one class calls two functions. `python hatch_build.py` compiles the
-kernels in place, beside the sources: the quick way while working on them.
+kernels in place, beside the sources: the quick way while working on them; `python hatch_build.py web` makes the bundle.
 
 Environment:
     SMALTI_NO_NATIVE=1   no compiled kernels; the package runs on NumPy
@@ -9,6 +9,7 @@ Environment:
     CC, CFLAGS           the compiler and its extra options
 """
 
+import importlib
 import os
 import shlex
 import shutil
@@ -99,10 +100,12 @@ def build_kernels(root: Path) -> Path | None:
     return None
 
 
-def build_web(root: Path) -> None:
-    """The viewer's bundle, where web/ is there to build it from."""
-    if not (root / "web").is_dir():
-        return
+def web_step() -> Any:
+    """The module of the web step, which lies beside this file."""
+    folder = str(Path(__file__).resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module("hatch_web")
 
 
 def wheel_tag() -> str:
@@ -112,11 +115,18 @@ def wheel_tag() -> str:
 
 
 class BuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
-    """Runs before a wheel or an editable install is put together."""
+    """Runs before a wheel, an editable install or an sdist is put together."""
+
+    def dependencies(self) -> list[str]:
+        """What the steps need from PyPI: a node, where a bundle must be made and there is none."""
+        found: list[str] = web_step().web_requirements(Path(self.root))
+        return found
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and mark the wheel as belonging to this platform when that worked."""
+        """Compile, and mark the wheel as belonging to this platform when that worked; make the web bundle."""
         root = Path(self.root)
+        if web_step().build_web(root):
+            build_data["artifacts"].append(f"{web_step().OUTPUT.as_posix()}/**")
         if self.target_name != "wheel":
             return
         built = build_kernels(root)
@@ -124,10 +134,12 @@ class BuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
             build_data["pure_python"] = False
             build_data["tag"] = wheel_tag()
             build_data["artifacts"].append(f"src/smalti/kernels/{MODULE}")
-        build_web(root)
 
 
 if __name__ == "__main__":
-    made = build_kernels(Path(__file__).resolve().parent)
+    here = Path(__file__).resolve().parent
+    if sys.argv[1:] == ["web"]:
+        sys.exit(0 if web_step().build_web(here) else 1)
+    made = build_kernels(here)
     print(made or "not built")
     sys.exit(0 if made else 1)

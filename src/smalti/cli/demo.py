@@ -21,11 +21,16 @@ __all__ = ["demo"]
 
 @click.command()
 @click.argument("folder", default="smalti-demo", type=click.Path(file_okay=False))
+@click.option("--serve", "opens_browser", is_flag=True, help="Keep it in a store and open that in the browser.")
 @json_option
-def demo(folder: str, as_json_text: bool) -> int:
+@click.pass_context
+def demo(context: click.Context, folder: str, opens_browser: bool, as_json_text: bool) -> int:
     """Make a small street in FOLDER, decode its masks, draw, count and check them. Needs no network."""
     root = Path(folder)
     write_demo(root)
+    if opens_browser:
+        _serve(context, root)
+        return 0
     out = root / "out"
     out.mkdir(exist_ok=True)
     facts = {"folder": folder, "label_map": _overlays(root, out), "clip": _clip(root, out)}
@@ -45,6 +50,23 @@ def demo(folder: str, as_json_text: bool) -> int:
     say("")
     _say_next(folder)
     return 0 if report.ok else 1
+
+
+def _serve(context: click.Context, root: Path) -> None:
+    """A store with the street in two versions, and its pages."""
+    from smalti.cli.serve import serve
+    from smalti.store import open_store
+
+    place = root / "store"
+    with open_store(str(place)) as store:
+        if "street" not in store:
+            version = store.create_dataset("street", "demo", description="A small synthetic street").create_version(
+                "v1"
+            )
+            version.add_frames([*read_frames(root / "frames.jsonl"), *read_frames(root / "clip.json")], facts=True)
+            version.publish()
+            version.child("v2").delete_frames(["street_07"])
+    context.invoke(serve, store=str(place), roots=(str(root.resolve()),))
 
 
 def _only(path: Path) -> SingleFrame:
@@ -88,3 +110,4 @@ def _say_next(folder: str) -> None:
     say(f"  smalti look {folder}/clip.json --sheet 9 -o sheet.png")
     say(f"  smalti check {folder}/frames.jsonl")
     say(f"  smalti stats {folder}/frames.jsonl --plot labels.svg")
+    say(f"  smalti demo {folder} --serve          # the same in the browser")
