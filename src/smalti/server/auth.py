@@ -247,6 +247,19 @@ class Gate:
         current = self._remembered(f"user {identity.name}", lambda: self._of_user(identity.name))
         return None if current is None else Identity(current.name, current.role, "session")
 
+    def is_at_hand(self, cookie: str | None, header: str | None) -> bool:
+        """Whether `by_cookie` or `by_header` will answer from memory, without asking the catalog."""
+        now = self.clock()
+        if header is not None:
+            scheme, _, value = header.partition(" ")
+            known = self._known.get(f"secret {_digest(value.strip())}") if scheme.lower() == "bearer" else None
+        else:
+            session = self._sessions.get(_digest(cookie or ""))
+            if session is None or session.identity.name == self.owner:
+                return True
+            known = self._known.get(f"user {session.identity.name}")
+        return known is not None and now - known[0] < 4
+
     def by_header(self, header: str, client: str) -> Identity | None:
         """Whose key or token an Authorization header holds: `Basic`, or `Bearer access:secret`, or `Bearer token`.
 

@@ -339,17 +339,25 @@ def shrink_labels(found: LabelMap, size_hw: tuple[int, int]) -> NDArray[Any]:
     Thin and small things (poles, lane marks) would vanish from thumbnails otherwise.
     """
     height, width = size_hw
-    steps = 3 if min(found.size_hw[0] // max(height, 1), found.size_hw[1] // max(width, 1)) >= 2 else 1
-    fine = found.resize((height * steps, width * steps)).data
-    if steps == 1:
-        return np.ascontiguousarray(fine)
-    counts = np.bincount(fine.ravel(), minlength=len(found.legend.entries) + 1)
-    order = np.argsort(counts, kind="stable")[::-1].copy()
-    order = np.concatenate(([0], order[order != 0]))  # void never wins over a label
-    rank = np.empty(len(order), np.uint32)
-    rank[order] = np.arange(len(order), dtype=np.uint32)
-    cells = rank[fine].reshape(height, steps, width, steps).max(axis=(1, 3))
-    return np.ascontiguousarray(order[cells].astype(found.data.dtype))
+    if min(found.size_hw[0] // max(height, 1), found.size_hw[1] // max(width, 1)) < 2:
+        return np.ascontiguousarray(found.resize(size_hw).data)
+    # Four samples of each cell, looked up once each: a full reduction of a large mask would cost more than its decode.
+    rows, columns = (_samples(full, small) for full, small in zip(found.size_hw, size_hw, strict=True))
+    parts = [found.data[r[:, None], c] for r in rows for c in columns]
+    counts = sum(np.bincount(part.ravel(), minlength=len(found.legend.entries) + 1) for part in parts)
+    order = np.argsort(counts, kind="stable")[::-1]
+    order = np.concatenate(([0], order[order != 0])).astype(found.data.dtype)  # void never wins over a label
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order), dtype=order.dtype)
+    best = rank[parts[0]]
+    for part in parts[1:]:
+        np.maximum(best, rank[part], out=best)
+    return order[best]
+
+
+def _samples(full: int, small: int) -> list[NDArray[np.intp]]:
+    """Positions at a quarter and at three quarters of each of `small` cells."""
+    return [((np.arange(small) + part) * full / small).astype(np.intp) for part in (0.25, 0.75)]
 
 
 def encode(rgb: NDArray[np.uint8], kind: str, *, quality: int = 88) -> bytes:

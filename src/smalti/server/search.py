@@ -157,7 +157,7 @@ def page(hub: Service, version: DatasetVersion, asked: Search) -> SearchPage:
     start = _start(result, asked)
     stop = start + asked.limit
     rows = result.rows[start:stop]
-    hits = hits_of(result.table, rows, full=asked.fields == "full", facts=asked.facts)
+    hits = hits_of(hub, version, result.table, rows, full=asked.fields == "full", facts=asked.facts)
     if result.groups is not None:
         for hit, count in zip(hits, result.groups[start:stop].tolist(), strict=True):
             hit.group = count
@@ -175,14 +175,18 @@ def ids_of(hub: Service, version: DatasetVersion, asked: Search) -> tuple[list[s
     return (result.table.column(rows, "id") if len(rows) else []), len(result.rows), start
 
 
-def hits_of(table: VersionTable, rows: Ints, *, full: bool = False, facts: bool = False) -> list[Hit]:
-    """Rows as a grid shows them."""
+def hits_of(
+    hub: Service, version: DatasetVersion, table: VersionTable, rows: Ints, *, full: bool = False, facts: bool = False
+) -> list[Hit]:
+    """Rows as a grid shows them; their frames are kept, for their thumbnails come next."""
     if not len(rows):
         return []
     frames = table.take(rows)
     found = table.rows.take(rows.tolist(), ["id", "etag"])
     etags = dict(zip(found.column("id").to_pylist(), found.column("etag").to_pylist(), strict=True))
     hits = [hit_of(frame, f"{etags[frame.id]:016x}", full=full) for frame in frames]
+    for frame, hit in zip(frames, hits, strict=True):
+        hub.remember(version, table, frame, hit.etag)
     if facts:
         for hit, known in zip(hits, table.facts(rows), strict=True):
             hit.facts = None if known is None else [msgspec.to_builtins(item) for item in known.values()]

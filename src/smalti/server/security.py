@@ -5,6 +5,7 @@ Pure ASGI: nothing here buffers a body or wraps a response in another one, so st
 
 import ipaddress
 from collections.abc import Callable
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 import anyio.to_thread
 import msgspec
 
-from smalti.server.auth import Gate
+from smalti.server.auth import Gate, Identity
 from smalti.server.problems import MEDIA_TYPE, Problem, Refusal
 
 __all__ = ["CSP", "HEADERS", "SLASH", "Front", "cookie_name", "host_is_allowed"]
@@ -106,12 +107,20 @@ class Front:
     async def _identify(self, scope: Scope, headers: dict[str, str]) -> None:
         scope["smalti.identity"] = None
         scope["smalti.cookie"] = cookie = _cookie(headers.get("cookie", ""), self.cookie)
-        if header := headers.get("authorization"):
+        header = headers.get("authorization")
+        look: Callable[[], Identity | None]
+        if header:
             client = (scope.get("client") or ("?", 0))[0]
             scope["smalti.cookie"] = None
-            scope["smalti.identity"] = await anyio.to_thread.run_sync(self.gate.by_header, header, client)
+            look = partial(self.gate.by_header, header, client)
         elif cookie is not None:
-            scope["smalti.identity"] = await anyio.to_thread.run_sync(self.gate.by_cookie, cookie)
+            look = partial(self.gate.by_cookie, cookie)
+        else:
+            return
+        if self.gate.is_at_hand(cookie, header or None):
+            scope["smalti.identity"] = look()
+        else:
+            scope["smalti.identity"] = await anyio.to_thread.run_sync(look)
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
         """Cross-site request forgery: a request that changes something and brings a cookie must come from our pages."""

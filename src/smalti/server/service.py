@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ from smalti.store.table import VersionTable
 __all__ = ["Found", "Service", "plain"]
 
 _FRAMES_KEPT = 8192
+_VERSION_FRESH_S = 1.0
+"""How long the row of a published version is believed: its frames never change, its name and its being there may."""
 
 
 def plain(value: str) -> str:
@@ -104,6 +107,7 @@ class Service:
         self._tables: OrderedDict[str, VersionTable] = OrderedDict()
         self._frames: OrderedDict[tuple[str, str, str], Found] = OrderedDict()
         self.searches: Lru[Any] = Lru(64 << 20, lambda found: int(getattr(found, "nbytes", 4096)))
+        self._versions: dict[str, tuple[float, DatasetVersion]] = {}
         self._lock = threading.Lock()
         self._editing: dict[str, threading.Lock] = {}
 
@@ -162,6 +166,9 @@ class Service:
         dataset, at, version = name.rpartition("@")
         if at:
             return self.version_of(self.dataset(dataset), version)
+        known = self._versions.get(name)
+        if known is not None and time.monotonic() - known[0] < _VERSION_FRESH_S:
+            return known[1]
         try:
             row = self.store.catalog.get_version(name)
             found = Dataset(self.store, self.store.catalog.get_dataset(row.dataset))
@@ -169,7 +176,12 @@ class Service:
             raise Refusal(404, "version", f"there is no version {name!r}; give its id, or dataset@version") from None
         if row.state == "deleted":
             raise Refusal(404, "version", f"version {found.name}@{row.name} was deleted")
-        return DatasetVersion(found, row)
+        opened = DatasetVersion(found, row)
+        if row.state == "published":
+            if len(self._versions) > 256:
+                self._versions.clear()
+            self._versions[name] = (time.monotonic(), opened)
+        return opened
 
     def version_of(self, dataset: Dataset, reference: str) -> DatasetVersion:
         """A version of one dataset by name or id.
@@ -220,11 +232,18 @@ class Service:
         if not len(rows):
             raise Refusal(404, "frame", f"version {version.dataset.name}@{version.name} has no frame {frame_id!r}")
         found = Found(version, from_rows(rows)[0], f"{rows.column('etag')[0].as_py():016x}")
+        self._remember(key, found)
+        return found
+
+    def remember(self, version: DatasetVersion, table: VersionTable, record: Frame, etag: str) -> None:
+        """Keep a frame that was read for a list: its pictures will be asked for next."""
+        self._remember((version.id, table.fingerprint, record.id or ""), Found(version, record, etag))
+
+    def _remember(self, key: tuple[str, str, str], found: Found) -> None:
         with self._lock:
             self._frames[key] = found
             while len(self._frames) > _FRAMES_KEPT:
                 self._frames.popitem(last=False)
-        return found
 
     # ----------------------------------------------------------------------------------------------------- edits
     @contextmanager
@@ -238,6 +257,7 @@ class Service:
     def tell(self, who: Identity | None, what: str, version: DatasetVersion | None = None, **detail: Any) -> None:
         """Write into the audit trail who did what, and tell everybody who listens."""
         name = who.name if who is not None else "nobody"
+        self._versions.clear()
         self.store.catalog.record(
             AuditRow(
                 who=name,
