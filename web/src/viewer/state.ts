@@ -277,7 +277,7 @@ export class Viewer {
   }
 
   get isDirty(): boolean {
-    return this.saved !== this.history.now.value;
+    return this.saved !== null && this.saved !== this.history.now.value;
   }
 
   private touched(): void {

@@ -1,0 +1,113 @@
+"""Pictures of every page for docs/images/: demo data only, light and dark, 1280 and 390 pixels wide.
+
+    python scripts/screenshots.py [FOLDER] [NAME ...]
+
+Needs Chromium at /usr/bin/chromium, Playwright, and the built viewer.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from tests.e2e.conftest import CHROMIUM, FLAGS  # noqa: E402 - the path is set above
+from tests.e2e.scene import TOKEN, build_store, served  # noqa: E402
+
+V1, V2 = "/datasets/street/versions/v1", "/datasets/street/versions/v2"
+PAGES = {
+    "datasets": "/datasets",
+    "projects": "/datasets?view=project",
+    "frames": V1,
+    "frames-table": f"{V1}?grid=table",
+    "filters": V1,
+    "statistics": f"{V1}?tab=statistics",
+    "metadata": f"{V2}?tab=metadata",
+    "info": f"{V1}?tab=info",
+    "report": f"{V1}?tab=report",
+    "viewer": f"{V1}/frames/mixed?roi=9",
+    "viewer-edit": f"{V2}/frames/street_01?roi=10",
+    "viewer-clip": f"{V1}/frames/clip?t=1400",
+    "viewer-group": f"{V1}/frames/rig%2F0001?src=*",
+    "viewer-zoom": f"{V1}/frames/mixed?masks=seg:0.5,glow:0.8&view=6,430,170",
+    "compare": "",
+    "dataviews": "/dataviews",
+    "dataview": "",
+    "settings": "/settings",
+    "login": "/login",
+}
+SCHEMES = ("light", "dark")
+SIZES = {1280: 800, 390: 844}
+
+
+def prepare(page: Any) -> dict[str, str]:
+    """What has no fixed address: a comparison and a view."""
+    found: list[str] = page.evaluate(
+        """async () => {
+            const get = async (path, body) => (await fetch('/api/v1' + path, body && {
+                method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)})).json();
+            const [a, b] = await get('/datasets/street/versions');
+            const view = await get('/dataviews', {name: 'cars and people', spec: {
+                versions: [{dataset: a.dataset, version: a.id}],
+                filters: [{label_rules: [{label: 'car'}]}],
+                labels_enumeration: {car: 0, person: 1, road: 2},
+                iteration: {order: 'random', random_seed: 7}}});
+            return [`/compare?a=${a.id}&b=${b.id}`, `/dataviews/${view.id}`];
+        }"""
+    )
+    return {**PAGES, "compare": found[0], "dataview": found[1]}
+
+
+def touch(page: Any, name: str) -> None:
+    """What a page needs beyond its address to show what it is about."""
+    if name == "filters":
+        page.get_by_role("button", name="Filters", exact=True).click()
+        page.locator(".drawer").get_by_role("button", name="ROI").click()
+        page.locator(".drawer").get_by_role("button", name="Mask").click()
+        page.get_by_label("ROI label").fill("car")
+        page.get_by_label("Mask label").fill("person")
+        page.get_by_label("area, %, at least").fill("0.5")
+    elif name == "compare":
+        page.get_by_role("button", name="What changed").first.click()
+    elif name == "viewer" and page.viewport_size["width"] > 600:
+        page.mouse.move(420, 560)
+
+
+def shoot(browser: Any, origin: str, folder: Path, wanted: list[str]) -> None:
+    """Every wanted page in both schemes and sizes."""
+    for scheme in SCHEMES:
+        for width, height in SIZES.items():
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme, base_url=origin
+            )
+            page = context.new_page()
+            page.goto(f"/?token={TOKEN}")
+            pages = prepare(page)
+            for name in wanted or list(pages):
+                page.goto(pages[name])
+                page.wait_for_load_state("networkidle")
+                touch(page, name)
+                page.wait_for_load_state("networkidle")
+                page.wait_for_timeout(250)
+                page.screenshot(path=folder / f"{name}-{scheme}-{width}.png")
+            context.close()
+
+
+def main() -> None:
+    """Make the demo, serve it, take the pictures."""
+    from playwright.sync_api import sync_playwright
+
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="smalti-") as place:
+        scene = build_store(Path(place) / "demo")
+        with served(scene) as origin, sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            shoot(browser, origin, folder, sys.argv[2:])
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
