@@ -1,6 +1,8 @@
 """The command line: `smalti VERB`. Each verb lives in a module that is imported when it is called."""
 
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -67,6 +69,27 @@ def cli() -> None:
     """Frames, their segmentation masks, and what the colours mean."""
 
 
+_ADVICE = {
+    errno.ENOENT: "there is no such file or folder; check the name",
+    errno.EISDIR: "this is a folder; name a file",
+    errno.ENOTDIR: "a part of this path is a file where a folder is needed; check the path",
+    errno.EACCES: "access is denied; check who may read and write it",
+    errno.EPERM: "access is denied; check who may read and write it",
+    errno.EROFS: "the file system is read-only; choose another place",
+    errno.ENOSPC: "the disk is full; make room and run it again",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
+}
+
+
+def _sentence(error: Exception) -> str:
+    """What to tell people: errors of the operating system name the file first and say what to do."""
+    if isinstance(error, SmaltiError) or not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    said = _ADVICE.get(error.errno, (error.strerror or str(error)).lower())
+    return f"{os.fsdecode(error.filename)}: {said}" if isinstance(error.filename, (str, bytes)) else said
+
+
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run the command line; errors that smalti raises on purpose become one sentence and exit code 2."""
     try:
@@ -79,7 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (SmaltiError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        click.echo(f"smalti: {error}", err=True)
+    except BrokenPipeError:  # `smalti … | head`: the reader has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - Python flushes it at exit
+        sys.exit(141)
+    except (SmaltiError, OSError) as error:
+        click.echo(f"smalti: {_sentence(error)}", err=True)
         sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)
