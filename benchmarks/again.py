@@ -1,0 +1,129 @@
+"""Everything but the first reading: kept maps, crops, many at once, memory, import. Writes results/again.json."""
+
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import memory
+import rivals
+import smalti
+from clock import machine, race, versions
+from data import Task, scene_tasks
+from masks import BAR_RIVAL, OURS, RESULTS, our_way
+from smalti.kept import KeptMaps, using
+
+SIZE_HW = (1024, 2048)
+BOX_XYWH = (700, 300, 512, 512)
+
+
+def kept_maps(task: Task) -> dict[str, Any]:
+    """A kept map whole, a crop of it, and the same through a frame, beside decoding the file."""
+    folder = Path(tempfile.mkdtemp(prefix="smalti-bench-"))
+    try:
+        shelf = KeptMaps(folder / "kept")
+        decode = our_way(task)
+        legend, answer = decode().legend, decode().data
+        key = shelf.key(task.data, legend)
+        shelf.put(key, decode())
+        (folder / "mask.png").write_bytes(task.data)
+        frame = smalti.SingleFrame(str(folder / "mask.png"), mask_source=str(folder / "mask.png"))
+        old = time.time() - 60  # a file that was written this moment is hashed each time
+        os.utime(folder / "mask.png", (old, old))
+
+        def through() -> smalti.LabelMap:
+            with using(shelf):
+                return frame.label_map(legend=legend)
+
+        x, y, width, height = BOX_XYWH
+        assert np.array_equal(_got(shelf.get(key)), answer)
+        assert np.array_equal(_got(shelf.get(key, BOX_XYWH)), answer[y : y + height, x : x + width])
+        assert np.array_equal(through().data, answer)
+        contestants: dict[str, Callable[[], Any]] = {
+            "kept map": lambda: shelf.get(key),
+            "kept crop 512×512": lambda: shelf.get(key, BOX_XYWH),
+            "kept map through a frame": through,
+            OURS: decode,
+        }
+        for label, rival in rivals.load(("opencv_numba", "kornia_numba")).items():
+            state = rival.setup(task)
+            assert np.array_equal(rival.run(state, task.data), answer)
+            contestants[label] = lambda rival=rival, state=state: rival.run(state, task.data)
+        return {"size_hw": task.size_hw, "times": race(contestants, budget_s=1.0)}
+    finally:
+        shutil.rmtree(folder)
+
+
+def _got(found: smalti.LabelMap | None) -> Any:
+    assert found is not None, "a map that was just put is not there"
+    return found.data
+
+
+def threads(task: Task, count: int = 48, rounds: int = 7) -> dict[str, Any]:
+    """Masks a second with one thread and with two, in turn; on the wall, so other work on the machine shows."""
+    legend = our_way(task)().legend
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for workers, found in rates.items():
+            start = time.perf_counter()
+            for _answer in smalti.decode_masks(((task.data, legend) for _ in range(count)), workers=workers):
+                pass
+            found.append(count / (time.perf_counter() - start))
+    scalings = [two / one for one, two in zip(rates[1], rates[2], strict=True)]
+    return {
+        "per_s": {str(workers): statistics.median(found) for workers, found in rates.items()},
+        "scaling": statistics.median(scalings),
+        "best_scaling": max(scalings),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def imports(rounds: int = 9) -> dict[str, float]:
+    """CPU milliseconds of `import …` in a new interpreter, without the interpreter's own start; medians."""
+    lines = {"": "pass", "numpy": "import numpy", "smalti": "import smalti", "use": "import smalti; smalti.decode_mask"}
+    spent: dict[str, list[float]] = {name: [] for name in lines}
+    for _ in range(rounds + 1):
+        for name, line in lines.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, "-c", line], check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent[name].append((after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1e3)
+    middle = {name: statistics.median(values[1:]) for name, values in spent.items()}
+    return {
+        "numpy_ms": middle["numpy"] - middle[""],
+        "smalti_ms": middle["smalti"] - middle[""],
+        "smalti_decode_mask_ms": middle["use"] - middle[""],
+        "interpreter_ms": middle[""],
+    }
+
+
+def main() -> None:
+    start = machine()
+    task = next(scene_tasks((SIZE_HW,)))
+    result = {
+        "machine": start,
+        "versions": versions(),
+        "kept": kept_maps(task),
+        "threads": threads(task),
+        "imports": imports(),
+        "memory": memory.measure_all(),
+    }
+    times = result["kept"]["times"]
+    if BAR_RIVAL in times:
+        print(f"kept map: {times[BAR_RIVAL]['cpu_ms'] / times['kept map']['cpu_ms']:.1f} times {BAR_RIVAL}")
+    print(json.dumps({key: result[key] for key in ("kept", "threads", "imports", "memory")}, indent=1))
+    (RESULTS / "again.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""imagecodecs + numba: libpng, then a compiled loop over a table of 2**24 colours."""
+
+from typing import Any
+
+import imagecodecs
+from numpy.typing import NDArray
+
+from data import Task
+from rivals.tables import Tables, gather_numba
+
+label = "imagecodecs + numba"
+
+
+def setup(task: Task) -> Tables:
+    return Tables(task, "rgb")
+
+
+def run(tables: Tables, data: bytes) -> NDArray[Any]:
+    return gather_numba(imagecodecs.png_decode(data), tables)
