@@ -102,13 +102,24 @@ class Resolution(Sequence[MaskBinding]):
         if len(fitting) == 1:
             return fitting[0]
         known = [f"{p.source.id}/{p.mask.id}" for p in self.masks]
-        asked = "/".join(part or "?" for part in (source_id, wanted)) if wanted or source_id else "no mask id"
         raise MaskReferenceError(
-            f"{asked} was asked for, which fits {len(fitting)} masks; the frame has "
-            f"{', '.join(known) or 'no masks'}{'; name one of them' if known else ''}",
+            self._why_not_one(wanted, source_id, len(fitting)),
             mask_id=wanted,
             known=known,
         )
+
+    def _why_not_one(self, wanted: str | None, source_id: str | None, fitting: int) -> str:
+        if not self.masks:
+            return "the frame has no masks; add one to a source (`masks_source`), or name a frame that has some"
+        listed = ", ".join(f"{p.mask.id!r} of source {p.source.id!r}" for p in self.masks)
+        if wanted is not None:
+            asked = f"mask {wanted!r}" + (f" of source {source_id!r}" if source_id is not None else "")
+            found = f"{asked} is in {fitting} sources" if fitting else f"there is no {asked}"
+        else:
+            of = f" of source {source_id!r}" if source_id is not None else ""
+            found = f"{fitting} masks{of} could be meant" if fitting else f"there is no mask{of}"
+        more = " and its source (--source on the command line)" if wanted is not None and fitting else ""
+        return f"{found}; the frame has {listed}: name one by its id (--mask on the command line){more}"
 
     def __repr__(self) -> str:
         lines = [

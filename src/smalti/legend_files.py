@@ -33,6 +33,10 @@ def read_entries(path: Path) -> tuple[list[Entry], Kind]:
         if path.stat().st_size > _MAX_BYTES:
             raise LegendError(f"{path} has {path.stat().st_size} bytes; a legend file has at most {_MAX_BYTES}")
         text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: there is no such legend file; check the name") from None
+    except IsADirectoryError:
+        raise IsADirectoryError(f"{path}: this is a folder; name a legend file (.txt, .csv or .json) in it") from None
     except UnicodeDecodeError as error:
         raise LegendError(f"{path} is not text (byte {error.start}); name a .txt, .csv or .json legend") from None
     if path.suffix.lower() == ".json" or (text.lstrip()[:1] in "[{" and text.strip()):

@@ -96,7 +96,8 @@ def lend_clip(uri: str, content_type: str | None = None) -> Iterator[OpenClip]:
     except DecodeError as error:
         if error.uri is None:
             error.uri = uri
-            error.args = (f"{uri}: {error.args[0]}", *error.args[1:])
+            if not str(error.args[0]).startswith(uri):
+                error.args = (f"{uri}: {error.args[0]}", *error.args[1:])
         raise
 
 

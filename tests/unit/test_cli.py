@@ -128,7 +128,7 @@ def test_doctor_proves_the_kernels_agree(capsys: pytest.CaptureFixture[str]) -> 
     [
         (["look", "none.json"], "none.json"),
         (["loook"], "verbs are look"),
-        (["decode", "FRAME", "--mask", "nope"], "default/seg, default/objects"),
+        (["decode", "FRAME", "--mask", "nope"], "'seg' of source 'default', 'objects' of source 'default'"),
         (["look", "FRAME", "--mask", "seg", "-o", "o.xyz"], ".png"),
         (["look", "FRAME", "--mask", "seg", "--sheet", "3"], "is not a clip"),
         (["look", "FRAME", "--source", "rear"], "'rear' was asked for"),
@@ -151,3 +151,106 @@ def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert "look" in text
     assert "doctor" in text
+
+
+def test_frames_without_an_image_are_shown_on_black(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.full((4, 6, 3), (9, 8, 7), np.uint8)).save(tmp_path / "m.png")
+    rois = [{"sources": ["a"], "label": ["car"], "mask": {"id": "m", "value": [9, 8, 7]}}]
+    record = {"sources": [{"id": "a", "uri": "", "masks": [{"id": "m", "uri": "m.png"}]}], "rois": rois}
+    (tmp_path / "f.json").write_text(json.dumps(record))
+    code, text, _ = run(capsys, "look", tmp_path / "f.json", "-o", tmp_path / "o.png", "--opacity", 1)
+    assert code == 0
+    assert "on black" in text
+    assert (np.array(Image.open(tmp_path / "o.png")) == (9, 8, 7)).all()
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [("none/o.png", "make it first"), ("o.bmp", ".png"), ("o", ".png"), ("", "folder")],
+)
+def test_outputs_that_cannot_be_written_are_refused_at_once(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], output: str, said: str
+) -> None:
+    for verb in (["look"], ["decode"], ["look", "--sheet", 4]):
+        code, _, error = run(capsys, *verb, street / "clip.json", "-o", tmp_path / output)
+        assert code == 2
+        assert said in error or "change the ending" in error
+
+
+def test_a_sheet_is_a_picture(street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = run(capsys, "look", street / "clip.json", "--sheet", 4, "-o", tmp_path / "s.mp4")
+    assert code == 2
+    assert "change the ending" in error
+
+
+def test_a_time_outside_the_mask_clip_is_clamped_when_asked(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = json.loads((street / "clip.json").read_text())
+    for mask in record["sources"][0]["masks"]:
+        mask["timestamp"] = 1e9
+    path = street / "late.json"
+    path.write_text(json.dumps(record))
+    code, _, error = run(capsys, "decode", path, "-o", tmp_path / "o.png")
+    assert code == 2
+    assert error.count("street_seg.mp4") == 1  # the file is named once
+    code, text, _ = run(capsys, "decode", path, "--clamp", "-o", tmp_path / "o.png", "--json")
+    assert code == 0
+    assert "outside the clip" in json.loads(text)["notes"][0]
+
+
+def test_choosing_among_frames_and_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = {"id": "one", "sources": [{"id": "a", "uri": "x.png", "masks": [{"id": i, "uri": "m.png"} for i in "st"]}]}
+    path = tmp_path / "f.jsonl"
+    path.write_text(json.dumps(frame) + "\n" + json.dumps({**frame, "id": "two"}))
+    assert "holds 2 frames; name one with --frame: one, two\n" in run(capsys, "decode", path)[2]
+    assert "no frame has the id 'three'" in run(capsys, "decode", path, "--frame", "three")[2]
+    assert "2 masks of source 'a' could be meant" in run(capsys, "decode", path, "--frame", "one")[2]
+    assert "there is no mask 'u'" in run(capsys, "decode", path, "--frame", "one", "--mask", "u")[2]
+    path.write_text("\n")
+    assert "there is no frame in it" in run(capsys, "decode", path)[2]
+
+
+def test_a_source_of_a_group_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sources = []
+    for name, color in (("left", (1, 2, 3)), ("right", (4, 5, 6))):
+        Image.fromarray(np.full((4, 6, 3), color, np.uint8)).save(tmp_path / f"{name}.png")
+        sources.append({"id": name, "uri": f"{name}.png", "masks": [{"id": "seg", "uri": f"{name}.png"}]})
+    rois = [
+        {"sources": ["left", "right"], "label": [name], "mask": {"id": "seg", "value": list(color)}}
+        for name, color in (("car", (1, 2, 3)), ("road", (4, 5, 6)))
+    ]
+    (tmp_path / "f.json").write_text(json.dumps({"sources": sources, "rois": rois}))
+    out = tmp_path / "o.npy"
+    for name, number in (("left", 1), ("right", 2)):
+        assert run(capsys, "decode", tmp_path / "f.json", "--source", name, "-o", out)[0] == 0
+        assert (np.load(out) == number).all()
+    assert "--source" in run(capsys, "decode", tmp_path / "f.json", "--mask", "seg", "-o", out)[2]
+
+
+def test_the_cache_is_shown_and_cleared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smalti import storage
+
+    with storage.using_storage(storage.Storage(cache=storage.Cache(tmp_path, max_bytes=5_000_000))):
+        assert "0 files, 0.0 MB (at most 5 MB)" in run(capsys, "cache", "show")[1]
+        shown = json.loads(run(capsys, "cache", "show", "--json")[1])
+        assert shown["folder"] == str(tmp_path)
+        assert json.loads(run(capsys, "cache", "clear", "--json")[1])["files"] == 0
+
+
+def test_messages_of_the_operating_system_say_what_to_do(
+    street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for legend, said in ((tmp_path / "no.csv", "no such legend file"), (tmp_path, "this is a folder")):
+        code, _, error = run(capsys, "look", street / "frame.json", "--legend", legend)
+        assert code == 2
+        assert said in error
+        assert "Errno" not in error
+
+
+def test_counting_a_mask_that_no_frame_has(street: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = run(capsys, "stats", street / "frame.json", "--mask", "zz")
+    assert code == 2
+    assert "'zz'" in error

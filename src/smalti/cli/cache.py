@@ -23,7 +23,7 @@ def show(as_json_text: bool) -> None:
     elif info is None:
         say("there is no cache: it is switched off")
     else:
-        say(str(info))
+        say(f"{info.folder}: {info.files} files, {info.bytes / 1e6:,.1f} MB (at most {info.max_bytes / 1e6:,.0f} MB)")
 
 
 @cache.command()
@@ -34,4 +34,8 @@ def clear(as_json_text: bool) -> None:
     if as_json_text:
         as_json(info)
     else:
-        say("there is no cache" if info is None else f"cleared: {info}")
+        say(
+            "there is no cache"
+            if info is None
+            else f"cleared {info.folder}: {info.files} files, {info.bytes / 1e6:,.1f} MB went"
+        )

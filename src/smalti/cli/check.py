@@ -4,7 +4,7 @@ from itertools import groupby
 
 import click
 
-from smalti.cli.output import json_option, progress, say
+from smalti.cli.output import check_output, json_option, progress, say
 from smalti.legend import Legend
 from smalti.lint import CODES, Report, check
 
@@ -32,6 +32,8 @@ def check_command(
 
     Exits with 1 when there are errors.
     """
+    if output:
+        check_output(output)
     read = Legend.read(legend, shared="merge") if legend else None
     with progress("checking") as advance:
         report = check(list(paths), legend=read, workers=workers, progress=advance)

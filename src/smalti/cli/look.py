@@ -1,14 +1,14 @@
 """`smalti look` and `smalti decode`: one frame's mask, over its image or as numbers."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import numpy as np
 
 from smalti.blend import overlay
-from smalti.cli.output import as_json, json_option, say
-from smalti.errors import DecodeError, MaskReferenceError
+from smalti.cli.output import as_json, check_output, json_option, say
+from smalti.errors import DecodeError, FrameError, MaskReferenceError
 from smalti.frames import FrameGroup, SingleFrame
 from smalti.labelmap import LabelMap
 from smalti.legend import Legend
@@ -25,6 +25,11 @@ _lossy = click.option(
     "--lossy", type=click.Choice(["auto", "exact", "nearest", "repair"]), default="auto", show_default=True
 )
 _tolerance = click.option("--tolerance", type=int, help="With nearest: largest difference in any channel, in levels.")
+_clamp = click.option(
+    "--clamp", is_flag=True, help="A time outside the mask's clip takes its first or last picture, and is noted."
+)
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_CLIPS = (".mp4",)
 
 
 @click.command()
@@ -37,6 +42,7 @@ _tolerance = click.option("--tolerance", type=int, help="With nearest: largest d
 @_scheme
 @_lossy
 @_tolerance
+@_clamp
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True)
 @click.option("--label", "labels", multiple=True, help="Show only this label; may be given again.")
 @click.option("--outline", is_flag=True, help="Draw the borders between labels.")
@@ -53,6 +59,7 @@ def look(
     **chosen: Any,
 ) -> None:
     """Show the mask of FRAME (a JSON file) over its image."""
+    check_output(output, _PICTURES if sheet is not None else (*_PICTURES, *_CLIPS), "an overlay")
     single, seg_options, mask_id = _choose(frame, chosen)
     style = {"opacity": opacity, "labels": list(labels) or None, "outline": outline}
     if sheet is not None or output.lower().endswith(".mp4"):
@@ -63,16 +70,17 @@ def look(
         seg = single.label_map(mask_id, **seg_options)
         image = _image_for(single, seg)
         _save_picture(overlay(image, seg, **style), output)  # type: ignore[arg-type]
+        notes = [*seg.notes, *([] if single.source else ["the frame names no image: the labels are shown on black"])]
         facts = {
             "labels": seg.counts(),
             "void": seg.void,
             "policy": seg.policy,
             "settled": dict(seg.settled),
-            "notes": list(seg.notes),
+            "notes": notes,
         }
         if not as_json_text:
             say(repr(seg))
-            for note in seg.notes:
+            for note in notes:
                 say(f"note: {note}")
     if as_json_text:
         as_json({"output": output, **facts})
@@ -90,10 +98,12 @@ def look(
 @_scheme
 @_lossy
 @_tolerance
+@_clamp
 @click.option("--ids", is_flag=True, help="Write the raw ids of an id mask instead of entry numbers.")
 @json_option
 def decode(frame: str, output: str, ids: bool, as_json_text: bool, **chosen: Any) -> None:
     """Write the label map of FRAME: 0 is void, entry numbers start at 1."""
+    check_output(output, (".png", ".npy"), "a label map")
     single, seg_options, mask_id = _choose(frame, chosen)
     seg = single.label_map(mask_id, **seg_options)
     numbers = seg.ids if ids else seg.data
@@ -128,8 +138,7 @@ def _choose(path: str, chosen: dict[str, Any]) -> tuple[SingleFrame, dict[str, A
     wanted = chosen["frame_id"]
     listed = list(read_frames(path)) if wanted is None else [f for f in read_frames(path) if f.id == wanted]
     if len(listed) != 1:
-        known = ", ".join(f.id for f in (listed or list(read_frames(path)))[:8])
-        raise DecodeError(f"{path}: {len(listed)} frames fit; name one with --frame: {known}, …")
+        raise FrameError(_which(path, wanted, listed or list(read_frames(path))))
     frame = listed[0]
     legend = _read_legend(chosen["legend"], chosen["scheme"])
     if isinstance(frame, FrameGroup):
@@ -139,8 +148,20 @@ def _choose(path: str, chosen: dict[str, Any]) -> tuple[SingleFrame, dict[str, A
             f"{path}: source {chosen['source']!r} was asked for; the frame has {frame.source_id!r}",
             known=[frame.source_id],
         )
-    options = {"legend": legend, "lossy": chosen["lossy"], "tolerance": chosen["tolerance"]}
+    options = {"legend": legend, **{name: chosen[name] for name in ("lossy", "tolerance", "clamp")}}
     return frame, options, chosen["mask_id"]
+
+
+def _which(path: str, wanted: str | None, listed: Sequence[SingleFrame | FrameGroup]) -> str:
+    """Why no frame was chosen, and which there are."""
+    if not listed:
+        return f"{path}: there is no frame in it; name a file with frames"
+    known = ", ".join(f.id for f in listed[:8]) + (f", … {len(listed) - 8} more" if len(listed) > 8 else "")
+    if wanted is None:
+        return f"{path}: holds {len(listed)} frames; name one with --frame: {known}"
+    same = sum(f.id == wanted for f in listed)
+    found = f"{same} frames have" if same else "no frame has"
+    return f"{path}: {found} the id {wanted!r}; name one with --frame: {known}"
 
 
 def _source_in(group: FrameGroup, chosen: dict[str, Any], legend: Legend | None) -> str:
@@ -157,6 +178,8 @@ def _read_legend(path: str | None, scheme: str | None) -> Legend | None:
 
 def _image_for(frame: SingleFrame, seg: LabelMap) -> Any:
     """The image as stored; upright where only then its size is the mask's."""
+    if not frame.source:
+        return np.zeros((*seg.size_hw, 3), np.uint8)
     image = frame.image()
     if image.shape[:2] != seg.size_hw:
         upright = frame.image(upright=True)
@@ -168,16 +191,12 @@ def _image_for(frame: SingleFrame, seg: LabelMap) -> Any:
 def _save_picture(rgb: Any, output: str) -> None:
     from PIL import Image
 
-    if Path(output).suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        raise DecodeError(f"{output}: pictures are written as .png, .jpg or .webp (clips as .mp4); change the ending")
     Image.fromarray(rgb).save(output)
 
 
 def _save_numbers(numbers: Any, output: str) -> None:
     from PIL import Image
 
-    if Path(output).suffix.lower() != ".png":
-        raise DecodeError(f"{output}: label maps are written as .png or .npy; change the ending")
     if numbers.size and int(numbers.max()) > 0xFFFF:
         raise DecodeError(
             f"{output}: the largest number is {int(numbers.max())}, which 16-bit PNG cannot hold; write .npy"

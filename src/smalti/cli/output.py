@@ -1,8 +1,10 @@
 """What every verb prints with: tables and progress for people, JSON for programs."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["as_json", "is_terminal", "json_option", "progress", "say", "table"]
+__all__ = ["as_json", "check_output", "is_terminal", "json_option", "progress", "say", "table"]
 
 json_option = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for programs.")
 
@@ -21,9 +23,41 @@ def say(text: str = "") -> None:
     click.echo(text)
 
 
+def _plain(found: Any) -> Any:
+    """JSON of what msgspec does not know: paths and numpy's numbers."""
+    if isinstance(found, os.PathLike):
+        return os.fspath(found)
+    if hasattr(found, "item"):
+        return found.item()
+    raise NotImplementedError(f"{type(found).__name__} has no JSON")
+
+
 def as_json(found: Any) -> None:
     """One JSON document on standard output."""
-    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    click.echo(msgspec.json.format(msgspec.json.encode(found, enc_hook=_plain), indent=2).decode())
+
+
+def check_output(path: str, endings: Sequence[str] = (), what: str = "it") -> None:
+    """Refuse a place that cannot be written to before any work is done for it.
+
+    Args:
+        path: the file to be written.
+        endings: what it may end in, lower case with the dot; none = anything.
+        what: what is written, for the message.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: with the path and what to do.
+        UsageError: the ending is another.
+    """
+    place = Path(path)
+    if endings and place.suffix.lower() not in endings:
+        raise click.UsageError(f"{path}: {what} is written as {' or '.join(endings)}; change the ending")
+    if place.is_dir():
+        raise IsADirectoryError(f"{path}: this is a folder; name the file to write in it")
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {place.parent}; make it first")
+    if not os.access(place if place.exists() else place.parent, os.W_OK):
+        raise PermissionError(f"{path}: this place cannot be written to; choose another with -o")
 
 
 def is_terminal() -> bool:

@@ -2,7 +2,6 @@
 
 import math
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ def write_clip(
     )
     pictures = _overlays(frame, mask_id, options, style, chosen, offset)
     if sheet is not None:
-        _write_sheet(list(pictures), output)
+        _write_sheet(list(pictures), chosen, output)
     else:
         _write_mp4(pictures, times, output)
     return {"pictures": len(chosen), "first_ms": chosen[0], "last_ms": chosen[-1]}
@@ -70,13 +69,13 @@ def _overlays(
             moment.timestamp = at_ms
             for mask in moment.source_record.masks:
                 mask.timestamp = at_ms + offset
-            seg = moment.label_map(mask_id, clamp=True, **options)
+            seg = moment.label_map(mask_id, **{**options, "clamp": True})
             yield overlay(moment.image(), seg, **style)
             advance(done)
 
 
-def _write_sheet(pictures: list[NDArray[np.uint8]], output: str) -> None:
-    from PIL import Image
+def _write_sheet(pictures: list[NDArray[np.uint8]], times: list[float], output: str) -> None:
+    from PIL import Image, ImageDraw, ImageFont
 
     columns = math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
@@ -86,6 +85,9 @@ def _write_sheet(pictures: list[NDArray[np.uint8]], output: str) -> None:
     sheet = Image.new("RGB", (columns * (cell_w + GAP) - GAP, rows * (cell_h + GAP) - GAP), "white")
     for position, picture in enumerate(pictures):
         small = Image.fromarray(picture).resize((cell_w, cell_h))
+        said = f"{times[position] / 1000:.3f} s"
+        draw, font = ImageDraw.Draw(small), ImageFont.load_default(size=min(14, max(cell_h // 8, 8)))
+        draw.text((4, 2), said, font=font, fill="white", stroke_width=2, stroke_fill="black")
         sheet.paste(small, (position % columns * (cell_w + GAP), position // columns * (cell_h + GAP)))
     sheet.save(output)
 
@@ -93,8 +95,6 @@ def _write_sheet(pictures: list[NDArray[np.uint8]], output: str) -> None:
 def _write_mp4(pictures: Any, times: list[float], output: str) -> None:
     import av
 
-    if Path(output).suffix.lower() != ".mp4":
-        raise DecodeError(f"{output}: clips are written as .mp4; change the ending")
     with av.open(output, "w") as container:
         stream = None
         for at_ms, picture in zip(times, pictures, strict=True):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from smalti.cli.output import as_json, json_option, progress, say, table
+from smalti.cli.output import as_json, check_output, json_option, progress, say, table
+from smalti.errors import MaskReferenceError
 from smalti.formats.folder import read_folder
 from smalti.plots import bar_chart
 from smalti.reading import read_frames
@@ -31,6 +32,8 @@ def stats(
     as_json_text: bool,
 ) -> int:
     """Count pixels and frames per label in PATHS: frame files or folders."""
+    if plot:
+        check_output(plot, (".svg",), "the plot")
     frames = chain.from_iterable(_frames(path, legend) for path in paths)
     with progress("counting") as advance:
         totals = count_labels(_counted(frames, advance), mask_id=mask_id, workers=workers)
@@ -45,6 +48,11 @@ def stats(
         (r["label"], r["pixels"], f"{r['pixel_share']:.2%}", r["frames"], f"{r['mean_share']:.2%}")
         for r in found["labels"]
     ]
+    if mask_id is not None and not totals.masks:
+        raise MaskReferenceError(
+            f"none of the {totals.frames} frames has a mask {mask_id!r}; leave --mask out, or name one that exists",
+            mask_id=mask_id,
+        )
     table(("label", "pixels", "of all", "frames", "mean share"), rows)
     say(f"{totals.frames} frames, {totals.masks} masks, {totals.pixels} pixels, {totals.void} void")
     if plot:
