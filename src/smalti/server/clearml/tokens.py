@@ -42,7 +42,13 @@ def issue(row: KeyRow, who: Identity, life_s: int | None = None) -> str:
         "auth_type": "Bearer",
         "env": "smalti",
         "key": row.access_key,
-        "identity": {"user": who.name, "user_name": who.name, "company": "smalti", "company_name": "", "role": who.role},
+        "identity": {
+            "user": who.name,
+            "user_name": who.name,
+            "company": "smalti",
+            "company_name": "",
+            "role": who.role,
+        },
         **_LEVEL,
     }
     signed = f"{_pack(_HEADER)}.{_pack(claims)}"

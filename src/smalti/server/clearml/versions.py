@@ -8,6 +8,7 @@ from smalti.server.clearml.datasets import check_keys
 from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Caller, Endpoint, Hub, Kept, endpoint, page_of, stamp, trimmed
 from smalti.store import DatasetVersion
+from smalti.store.pushdown import labels_in
 from smalti.store.rows import VersionRow
 
 __all__ = ["ENDPOINTS", "require_draft"]
@@ -20,7 +21,9 @@ def require_draft(version: DatasetVersion) -> None:
         Fault: 400.
     """
     if version.state != "draft":
-        raise Fault(400, f"version {version.name!r} is {version.state}, and only a draft can change; make a child of it")
+        raise Fault(
+            400, f"version {version.name!r} is {version.state}, and only a draft can change; make a child of it"
+        )
 
 
 @endpoint("datasets.create_version", "annotator")
@@ -49,7 +52,9 @@ def _keep(hub: Hub, version: DatasetVersion, **values: Any) -> None:
     row = version.row
     kept = Kept(row.extra)
     kept |= values
-    hub.catalog.update_version(version.id, expect_state=("draft", "publishing", "published"), extra=kept.into(row.extra))
+    hub.catalog.update_version(
+        version.id, expect_state=("draft", "publishing", "published"), extra=kept.into(row.extra)
+    )
 
 
 @endpoint("datasets.get_versions", "viewer")
@@ -148,9 +153,12 @@ def _stats(version: DatasetVersion) -> dict[str, Any]:
     counted = version.compute_stats()
     frames = int(counted.get("frames", 0))
     annotated = version.rows().count("array_length(roi_ls) > 0")
-    labels = counted.get("rois_by_label") or counted.get("labels") or {}
+    labels: dict[str, int] = {}
+    for token, count in counted.get("labelsets", {}).items():
+        for label in labels_in(token):
+            labels[label] = labels.get(label, 0) + int(count)
     return {
-        "labels": [{"name": name, "count": int(count)} for name, count in labels.items()],
+        "labels": [{"name": name, "count": count} for name, count in sorted(labels.items())],
         "content_types": [],
         "frames": [{"name": "annotated", "count": annotated}, {"name": "unannotated", "count": frames - annotated}],
     }

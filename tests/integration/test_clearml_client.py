@@ -1,0 +1,106 @@
+"""The real ClearML client, unmodified, in its own process against our server."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from smalti.server.app import create_app
+from smalti.server.clearml import environment, key_pair, mount
+from smalti.server.settings import Settings
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("clearml") is None, reason="the package clearml is not installed"
+)
+SCRIPT = Path(__file__).parents[1] / "clearml_script.py"
+
+
+class Running:
+    """A server on a port, in a thread of this process."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.folder = folder
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", port))
+        self.port = self.socket.getsockname()[1]
+        self.server = create_app(Settings(store=str(folder / "store"), port=self.port, thumbs=folder / "thumbs"))
+        base = f"http://127.0.0.1:{self.port}"
+        keys = key_pair(self.server.service)
+        self.variables = environment(f"{base}/clearml/api", f"{base}/clearml/files", base, keys)
+        config = uvicorn.Config(mount(self.server), log_config=None, access_log=False, ws="none")
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self.socket]})
+        self._thread.start()
+        while not self._uvicorn.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(20)
+        self.socket.close()
+
+    def client_environment(self) -> dict[str, str]:
+        config = self.folder / "empty.conf"
+        config.touch()
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("CLEARML", "TRAINS"))}
+        return {
+            **kept,
+            **self.variables,
+            "CLEARML_CONFIG_FILE": str(config),
+            "CLEARML_CACHE_DIR": str(self.folder / "cache"),
+        }
+
+    def run(self, *sections: str, seconds: int = 50) -> list[dict[str, str | None]]:
+        """What each call of the script said; its errors are shown where it does not reach its end."""
+        work = self.folder / "work"
+        work.mkdir(exist_ok=True)
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), str(work), *sections],
+            env=self.client_environment(),
+            cwd=work,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        assert said, done.stderr[-3000:]
+        assert said[-1] == {"call": "end", "wrong": None}, done.stderr[-3000:]
+        assert done.returncode == 0, done.stderr[-3000:]
+        return said
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    found = Running(tmp_path)
+    yield found
+    found.stop()
+
+
+def test_every_call_of_the_client(running: Running) -> None:
+    said = running.run("write", "read", "text", "publish", "delete")
+    assert [each for each in said if each["wrong"]] == []
+    assert len(said) > 90
+    store = running.server.service.store
+    [dataset] = store.datasets()
+    assert (dataset.project, dataset.name) == ("Client tests/a + b", "animals-1")
+    names = sorted(version.name for version in dataset.versions())
+    assert names[1:] == ["v1"]
+    assert names[0].startswith("snapshot 20")
+    frame = dataset[names[0]].get_record("e003")
+    assert {mask.id: mask.uri for mask in frame.sources[0].masks} == {
+        "seg": "s3://masks/3.png",
+        "more": "https://example.org/3.png",
+    }
+    assert frame.rois[2].mask is not None
+    assert frame.rois[2].mask.value == [1, 2, 3]
