@@ -135,7 +135,7 @@ def _run_npm(root: Path, npm: list[str], node_folder: Path) -> bool:
 
 
 def _say(text: str) -> None:
-    print(f"smalti: {text}", file=sys.stderr)
+    sys.stderr.write(f"smalti: {text}\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from hatch_web import build_web
 from tests.e2e.scene import TOKEN, Scene, build_store, served
 

@@ -138,9 +138,7 @@ def served(scene: Scene, *, prefix: str = "") -> Iterator[str]:
         command += ["--prefix", prefix]
     cache = Path(scene.store).parent / "cache"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": str(cache)}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     said: list[str] = []
     drain = threading.Thread(target=lambda: said.extend(process.stderr or []), daemon=True)
     drain.start()

@@ -6,7 +6,6 @@ import urllib.request
 from typing import Any
 
 import pytest
-
 from tests.e2e.scene import TOKEN, Scene
 from tests.e2e.test_web_viewer import V1, V2, open_frame, to_stage
 
@@ -96,7 +95,7 @@ def test_draw_a_polygon_and_copy_it_to_the_next_frame(page: Any, origin: str) ->
     page.keyboard.press("Enter")
     saved(page)
     assert stored(origin, "street_01")[0][count]["label"] == ["sign"]
-    page.locator("h1").click()
+    page.locator(".viewer-top h1").click()
     page.evaluate("() => document.activeElement.blur()")
     page.keyboard.press("v")
     page.keyboard.press("Control+c")

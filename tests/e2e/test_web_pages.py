@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.e2e.scene import Scene
 from tests.e2e.test_web_viewer import V1, V2
 
@@ -118,7 +117,7 @@ def test_a_view_is_made_previewed_and_explained(page: Any) -> None:
     page.get_by_role("button", name="New dataview").click()
     page.get_by_label("Name").fill("cars")
     page.get_by_role("button", name="Create").click()
-    page.get_by_label("Dataset").select_option(label="street")
+    page.get_by_label("Dataset", exact=True).select_option(label="street")
     page.locator("select[aria-label=Version] option", has_text="v1").wait_for(state="attached")
     page.get_by_label("Version", exact=True).select_option(label="v1")
     page.locator(".preview-grid .thumb").nth(10).wait_for()

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.e2e.scene import STRANGE_COLOR, Scene
 
 from smalti.demo import LEGEND
-from tests.e2e.scene import STRANGE_COLOR, Scene
 
 pytestmark = pytest.mark.e2e
 

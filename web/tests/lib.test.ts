@@ -39,7 +39,7 @@ describe("filters", () => {
           { label: '"car"', conf_range: [0.5, -1] },
           { label: "label:bus", must_not: true },
         ],
-        query: 'mask.label("road").share:[0.05 TO *]',
+        query: '(mask.labels:"road" AND mask.label("road").share:[0.05 TO *])',
       },
       { frame_query: "meta.city:Bremen" },
     ]);

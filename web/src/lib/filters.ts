@@ -33,11 +33,13 @@ export const quoteLucene = (text: string): string => `"${text.replace(/["\\]/g, 
 
 const bound = (value: number | undefined): string => (value === undefined ? "*" : String(value / 100));
 
+/** One bracket: the label and its share belong to one mask. A mask without the label has a share of 0. */
 export function maskQuery(rule: MaskRule): string {
   const name = quoteLucene(rule.label);
   const open = rule.low === undefined && rule.high === undefined;
-  const text = open ? `mask.labels:${name}` : `mask.label(${name}).share:[${bound(rule.low)} TO ${bound(rule.high)}]`;
-  return rule.exclude ? `NOT (${text})` : text;
+  const share = open ? "" : ` AND mask.label(${name}).share:[${bound(rule.low)} TO ${bound(rule.high)}]`;
+  const text = `(mask.labels:${name}${share})`;
+  return rule.exclude ? `NOT ${text}` : text;
 }
 
 function labelRule(rule: RoiRule): LabelRule {

@@ -219,13 +219,7 @@ function Thumb({ hit, version, table, masks, colors, size, style, open }: ThumbP
   const src =
     source && media.thumb(version.id, hit.id, source.id, pixels, masks && source.masks.length ? "masks" : undefined);
   return (
-    <button
-      type="button"
-      class={table ? "thumb row" : "thumb"}
-      style={style}
-      onClick={() => open(hit.id)}
-      aria-label={`Open frame ${hit.id}`}
-    >
+    <button type="button" class={table ? "thumb row" : "thumb"} style={style} onClick={() => open(hit.id)}>
       <span class="thumb-picture">
         {src && !broken ? (
           <img src={src} alt="" loading="lazy" decoding="async" onError={() => setBroken(true)} />
@@ -248,11 +242,13 @@ function Thumb({ hit, version, table, masks, colors, size, style, open }: ThumbP
         </span>
       </span>
       <span class="thumb-text">
-        <span class="ellipsis mono">{hit.id}</span>
+        <span class="ellipsis mono">
+          <span class="offscreen">Open frame </span>
+          {hit.id}
+        </span>
         <span class="ellipsis muted small thumb-labels">
           {hit.labels.slice(0, 5).map((label) => (
-            <svg key={label} class="swatch" viewBox="0 0 10 10" role="img" aria-label={label}>
-              <title>{label}</title>
+            <svg key={label} class="swatch" viewBox="0 0 10 10" aria-hidden="true">
               <rect width="10" height="10" rx="2" fill={hex(colors.get(label) ?? colorOf(label))} />
             </svg>
           ))}

@@ -21,25 +21,25 @@ export class Camera {
     const { width, height } = this.stage.value;
     const image = this.image.value;
     if (!width || !height) return;
-    const scale = Math.min((width - 24) / image.width, (height - 24) / image.height);
-    this.place(Math.max(MIN_SCALE, scale), image.width / 2, image.height / 2);
-    this.fitted = true;
+    const scale = Math.max(MIN_SCALE, Math.min((width - 24) / image.width, (height - 24) / image.height));
+    this.fitted = true; // before the view: whoever listens to it asks for this
+    this.view.value = { scale, x: (width - image.width * scale) / 2, y: (height - image.height * scale) / 2 };
   }
 
   /** Show a point of the image in the middle of the stage. */
   place(scale: number, cx: number, cy: number): void {
     const { width, height } = this.stage.value;
     const s = Math.min(MAX_SCALE, Math.max(MIN_SCALE, scale));
-    this.view.value = { scale: s, x: width / 2 - cx * s, y: height / 2 - cy * s };
     this.fitted = false;
+    this.view.value = { scale: s, x: width / 2 - cx * s, y: height / 2 - cy * s };
   }
 
   zoomAt(px: number, py: number, factor: number): void {
     const { scale, x, y } = this.view.value;
     const next = Math.min(MAX_SCALE, Math.max(MIN_SCALE, scale * factor));
     const by = next / scale;
-    this.view.value = { scale: next, x: px - (px - x) * by, y: py - (py - y) * by };
     this.fitted = false;
+    this.view.value = { scale: next, x: px - (px - x) * by, y: py - (py - y) * by };
   }
 
   zoom(factor: number): void {
@@ -53,8 +53,8 @@ export class Camera {
 
   pan(dx: number, dy: number): void {
     const { scale, x, y } = this.view.value;
-    this.view.value = { scale, x: x + dx, y: y + dy };
     this.fitted = false;
+    this.view.value = { scale, x: x + dx, y: y + dy };
   }
 
   toImage(px: number, py: number): [number, number] {

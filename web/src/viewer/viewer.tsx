@@ -57,6 +57,7 @@ export default function FrameViewer(props: FrameViewerProps) {
     [viewer, dataset, version, frameId, params],
   );
 
+  useEffect(() => coverOthers(), []);
   const leave = () => {
     if (!viewer.isDirty) return close();
     void viewer.store().then((ok) => {
@@ -134,6 +135,15 @@ export default function FrameViewer(props: FrameViewerProps) {
       )}
     </div>
   );
+}
+
+/** What lies behind the viewer can be neither reached nor read while it is open. */
+function coverOthers(): () => void {
+  const behind = document.querySelectorAll<HTMLElement>(".rail, .top, .tree, .pane > :not(.viewer)");
+  for (const element of behind) element.inert = true;
+  return () => {
+    for (const element of behind) element.inert = false;
+  };
 }
 
 function chooseSource(viewer: Viewer, id: string): void {
