@@ -1,6 +1,7 @@
 """Datumaro's own JSON: `annotations/<subset>.json` with categories and items, images in `images/<subset>`."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
         found = list(shapes(frame, mask_id=options.mask_id))
         return frame, found[0].size_hw if found else size_of(frame), [(s, _geometry(s)) for s in found]
 
-    with fresh_folder(folder):
+    with fresh_folder(folder), ExitStack() as opened:
         for frame, size, found in ordered_map(one, single_frames(frames), workers=options.workers):
             written.losses.look(frame)
             part, stem = safe_name(str(frame.metadata.get("split") or options.split)), safe_name(frame.id)
@@ -162,7 +163,9 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
                     rows.append({**_facts(roi, None, len(rows)), "label_id": label, "type": "bbox", "bbox": box})
             name = image.name if image is not None else f"{stem}.jpg"
             item = {"id": stem, "annotations": rows, "image": {"path": name, "size": list(size)}}
-            lists.setdefault(part, JsonLists(("items",))).add("items", item)
+            if part not in lists:
+                lists[part] = opened.enter_context(JsonLists(("items",)))
+            lists[part].add("items", item)
             written.frames += 1
         ordered = [
             {"name": label, "parent": "", "attributes": []}

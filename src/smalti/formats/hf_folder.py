@@ -6,6 +6,7 @@ Columns whose name speaks of masks, labels, annotations or segmentation become m
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,8 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
     written = Written(folder, 0, Ledger(SAYS))
     names = Names.of(options.legend, first=1)
     tables: dict[str, JsonLists] = {}
-    with fresh_folder(folder):
-        run(_jobs(frames, folder, options, written, (names, tables)), options.workers)
+    with fresh_folder(folder), ExitStack() as opened:
+        run(_jobs(frames, folder, options, written, (names, tables, opened)), options.workers)
         for part, rows in tables.items():
             rows.save_lines("rows", folder / part / "metadata.jsonl")
         text = {str(number): label for label, number in sorted(names.numbers.items(), key=lambda r: r[1])}
@@ -133,9 +134,9 @@ def _jobs(
     folder: Path,
     options: Writing,
     written: Written,
-    made: tuple[Names, dict[str, JsonLists]],
+    made: tuple[Names, dict[str, JsonLists], ExitStack],
 ) -> Iterator[Callable[[], None]]:
-    names, tables = made
+    names, tables, opened = made
     for frame, found in each_painted(frames, options, written.losses):
         table = names.table(found, written.losses, f"frame {frame.id}")
         dtype = np.uint8 if int(table.max(initial=0)) < 256 else np.uint16
@@ -147,6 +148,8 @@ def _jobs(
             "mask_file_name": f"masks/{stem}.png",
             **own,
         }
-        tables.setdefault(part, JsonLists(("rows",))).add("rows", row)
+        if part not in tables:
+            tables[part] = opened.enter_context(JsonLists(("rows",)))
+        tables[part].add("rows", row)
         yield partial(write_png, folder / part / "masks" / f"{stem}.png", table.astype(dtype)[found.data])
         written.frames += 1

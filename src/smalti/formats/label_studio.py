@@ -121,7 +121,8 @@ def _roi(result: _Result, name: str, options: Reading) -> Roi | None:
     height, width = result.original_height or 0, result.original_width or 0
     facts: dict[str, Any] = {"roi_id": result.id, "confidence": result.score}
     if "points" in value and height:
-        ring = [float(p[i]) * (height if i else width) / 100 for p in value["points"] for i in (0, 1)]
+        # A percentage is no pixel: 28.7 must not come back as 28.699999…, which the pixel rule rounds the other way.
+        ring = [round(float(p[i]) * (height if i else width) / 100, 6) for p in value["points"] for i in (0, 1)]
         return polygon_roi([ring], labels, **facts) if len(ring) >= 6 else None
     if value.get("format") == "rle" and height:
         alpha = decode_brush(value["rle"], (height, width), where=name)
@@ -211,14 +212,13 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
     """Write tasks.json and `images/`: polygons of one ring as polygons, everything else as brushes."""
     options = options or Writing()
     written = Written(folder, 0, Ledger(SAYS))
-    lists = JsonLists(("tasks",))
 
     def one(frame: SingleFrame) -> tuple[SingleFrame, list[dict[str, Any]]]:
         found = list(shapes(frame, mask_id=options.mask_id))
         size = found[0].size_hw if found else size_of(frame)
         return frame, [_result(shape, size, i) for i, shape in enumerate(found)]
 
-    with fresh_folder(folder):
+    with fresh_folder(folder), JsonLists(("tasks",)) as lists:
         for frame, results in ordered_map(one, single_frames(frames), workers=options.workers):
             written.losses.look(frame)
             stem = safe_name(frame.id)

@@ -210,13 +210,26 @@ class JsonLists:
     """A JSON object with long lists, written while they grow; nothing but the current item is held in memory."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._parts: dict[str, IO[bytes]] = {name: SpooledTemporaryFile(1 << 22) for name in names}  # noqa: SIM115  # closed by save()
+        self._names = names
+        self._parts: dict[str, IO[bytes]] = {}
         self._counts = dict.fromkeys(names, 0)
         self._encoder = msgspec.json.Encoder()
 
+    def __enter__(self) -> "JsonLists":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for part in self._parts.values():
+            part.close()
+
+    def _part(self, name: str) -> IO[bytes]:
+        if name not in self._parts:
+            self._parts[name] = SpooledTemporaryFile(1 << 22)  # noqa: SIM115  # closed on the way out
+        return self._parts[name]
+
     def add(self, name: str, item: Any) -> None:
         """Append to one of the lists."""
-        part = self._parts[name]
+        part = self._part(name)
         part.write(b",\n" if self._counts[name] else b"")
         part.write(self._encoder.encode(item))
         self._counts[name] += 1
@@ -231,12 +244,12 @@ class JsonLists:
             file.write(b"{")
             for name, value in small.items():
                 file.write(self._encoder.encode(name) + b": " + self._encoder.encode(value) + b",\n")
-            for position, (name, part) in enumerate(self._parts.items()):
+            for position, name in enumerate(self._names):
+                part = self._part(name)
                 file.write((b",\n" if position else b"") + self._encoder.encode(name) + b": [")
                 part.seek(0)
                 shutil.copyfileobj(part, file)
                 file.write(b"]")
-                part.close()
             file.write(b"}\n")
 
     def save_list(self, name: str, path: Path) -> None:
@@ -249,8 +262,9 @@ class JsonLists:
 
     def _copy(self, name: str, path: Path, before: bytes, after: bytes, *, lines: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._parts[name] as part, path.open("wb") as file:
-            part.seek(0)
+        part = self._part(name)
+        part.seek(0)
+        with path.open("wb") as file:
             file.write(before)
             for line in part:
                 file.write(line.removesuffix(b",\n") + b"\n" if lines and line.endswith(b",\n") else line)

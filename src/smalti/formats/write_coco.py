@@ -28,7 +28,7 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
     """Write `annotations/instances_SPLIT.json` and `SPLIT/` with the images."""
     options = options or Writing()
     written = Written(folder, 0, Ledger(SAYS))
-    lists, names = JsonLists(("images", "annotations")), Names.of(options.legend)
+    names = Names.of(options.legend)
     used_images: set[int] = set()
     used: set[int] = set()
 
@@ -36,7 +36,7 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
         found = list(shapes(frame, mask_id=options.mask_id))
         return frame, found[0].size_hw if found else size_of(frame), _measured(found)
 
-    with fresh_folder(folder):
+    with fresh_folder(folder), JsonLists(("images", "annotations")) as lists:
         for frame, size, found in ordered_map(read, single_frames(frames), workers=options.workers):
             written.losses.look(frame)
             number, stem = image_number(frame, used_images), safe_name(frame.id)

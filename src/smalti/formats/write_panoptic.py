@@ -37,9 +37,8 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
     """Write `annotations/panoptic_SPLIT.json`, `annotations/panoptic_SPLIT/*.png` and `SPLIT/` with the images."""
     options = options or Writing()
     written = Written(folder, 0, Ledger(SAYS))
-    lists = JsonLists(("images", "annotations"))
     names = Names.of(options.legend)
-    with fresh_folder(folder):
+    with fresh_folder(folder), JsonLists(("images", "annotations")) as lists:
         run(_jobs(frames, folder, options, written, (lists, names)), options.workers)
         categories = [
             {

@@ -141,7 +141,9 @@ def _roi(line: str, size: tuple[int, int], names: dict[int, str]) -> Roi | None:
         return box_roi(((x - w / 2) * width, (y - h / 2) * height, w * width, h * height), label, meta=meta)
     if len(shares) < 6 or len(shares) % 2:
         return None
-    return polygon_roi([[s * (height if i % 2 else width) for i, s in enumerate(shares)]], label, meta=meta)
+    # A share of the width is no pixel: 28.7 comes back as 28.699999…, which the pixel rule rounds the other way.
+    ring = [round(s * (height if i % 2 else width), 6) for i, s in enumerate(shares)]
+    return polygon_roi([ring], label, meta=meta)
 
 
 def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = None) -> Written:
@@ -213,4 +215,4 @@ def _single(shape: Shape) -> Iterator[list[float]]:
 
 def _shares(numbers: list[float], size: tuple[int, int]) -> str:
     height, width = size
-    return " ".join(f"{n / (height if i % 2 else width):.10g}" for i, n in enumerate(numbers))
+    return " ".join(f"{n / (height if i % 2 else width):.12g}" for i, n in enumerate(numbers))
