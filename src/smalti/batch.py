@@ -248,6 +248,8 @@ def _read_clip(run: list[_Work], pool: ThreadPoolExecutor) -> None:
     for work, (_reading, ready) in zip(run, read_run(readings), strict=True):
         if isinstance(ready, DecodeError):
             work.result.set_exception(ready)
+        elif isinstance(ready, LabelMap):
+            work.result.set_result(ready)
         else:
             _start(pool, work, ready)
 

@@ -124,12 +124,12 @@ def _read(reading: Reading, data: bytes | None) -> LabelMap:
     return _label(raster, reading)
 
 
-def read_run(readings: Iterable[Reading]) -> Iterator[tuple[Reading, Ready | DecodeError]]:
+def read_run(readings: Iterable[Reading]) -> Iterator[tuple[Reading, LabelMap | Ready | DecodeError]]:
     """Pictures of one clip in one forward pass: readings of one URI in the order of their times.
 
     Yields:
-        Each reading with a function that gives its map, to be called on any thread (labels that cost more than the
-        picture are left to it), or with what is wrong with the picture.
+        Each reading with its map, or a function that gives it, to be called on any thread (where labels cost more than
+        the picture), or what is wrong with the picture.
     """
     listed = list(readings)
     if not listed:
@@ -149,20 +149,22 @@ def read_run(readings: Iterable[Reading]) -> Iterator[tuple[Reading, Ready | Dec
                 yield reading, _with_uri(error, uri)
 
 
-def _next(reading: Reading, opened: OpenClip, shelf: kept.KeptMaps | None, wanted: kept.Asked | None) -> Ready:
+def _next(
+    reading: Reading, opened: OpenClip, shelf: kept.KeptMaps | None, wanted: kept.Asked | None
+) -> LabelMap | Ready:
     known = shelf.get(wanted.key) if shelf is not None and wanted is not None else None
     if known is not None:
-        return lambda: _with_size_note(known, reading.source)
+        return _with_size_note(known, reading.source)
     raster = _picture(opened, reading.at_ms, clamp=reading.clamp)
-    quick = _steady(opened, raster, reading) if _is_quick(reading) else None
 
-    def label() -> LabelMap:
-        found = quick if quick is not None else _named(reading, lambda: _label(raster, reading))
+    def keep(found: LabelMap) -> LabelMap:
         if shelf is not None and wanted is not None:
             shelf.keep(wanted, found)
         return _with_size_note(found, reading.source)
 
-    return label
+    if _is_quick(reading):
+        return keep(_steady(opened, raster, reading))
+    return lambda: keep(_named(reading, lambda: _label(raster, reading)))
 
 
 def _is_quick(reading: Reading) -> bool:
