@@ -4,7 +4,7 @@ An annotation is a thin view on one `Roi` record: what is changed here is change
 """
 
 import copy as copying
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -55,6 +55,8 @@ class Annotation:
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self.label_enum: int | None = None
+        if metadata is not None and not isinstance(metadata, Mapping):
+            raise FrameError(f"metadata is {metadata!r}; allowed: a JSON object {{name: value}}", path="$.meta")
         meta = {key: value for key, value in (metadata or {}).items() if key != TYPE_KEY}
         if self.code:
             meta[TYPE_KEY] = self.code
@@ -153,7 +155,12 @@ class MaskAnnotation(Annotation):
 
     def __init__(self, mask_rgb: Sequence[int], mask_id: str | int | None = None, **kwargs: Any) -> None:
         super().__init__(None, **kwargs)
-        value = [int(c) for c in mask_rgb]
+        try:
+            value = [int(c) for c in mask_rgb]
+        except (TypeError, ValueError):
+            raise FrameError(
+                f"mask_rgb is {mask_rgb!r}; allowed: three channels 0..255 (-1 = any)", path="$.mask.value"
+            ) from None
         if (
             len(value) not in (1, 3)
             or list(mask_rgb) != value

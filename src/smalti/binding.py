@@ -232,7 +232,16 @@ def _own_legend(source: Source, mask: Mask, bindings: list[MaskBinding]) -> Lege
 def _fallbacks(mask_id: str, given: Legends) -> Iterator[Legend]:
     if isinstance(given, Legend):
         yield given
+    elif given is not None and not isinstance(given, Mapping):
+        raise LegendError(
+            f"the legend is a {type(given).__name__}; allowed: a Legend (Legend.read(path) reads a file), or the version "
+            "form {'_all_' or mask id: [{'value': …, 'labels': …}]}"
+        )
     elif given:
+        if wrong := [key for key in given if not isinstance(key, str)]:
+            raise LegendError(
+                f"the legend has the key {wrong[0]!r}, which is no mask id; wrap colors as Legend({{(r, g, b): label}})"
+            )
         for key in (mask_id, ALL_MASKS):
             if key in given:
                 rows = given[key]

@@ -39,6 +39,8 @@ def overlay(
         DecodeError: the sizes differ.
         LegendError: a label is not in the legend.
     """
+    if not isinstance(seg, LabelMap):
+        raise DecodeError(f"overlay takes a LabelMap, not a {type(seg).__name__}; LabelMap(array, legend) makes one")
     picture = np.asarray(image)
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
@@ -48,7 +50,7 @@ def overlay(
         raise DecodeError(
             f"the image is {picture.shape[:2]} and the label map {seg.size_hw} (H, W); resize one of them first: seg.resize(...)"
         )
-    if not 0 <= opacity <= 1:
+    if not isinstance(opacity, (int, float, np.number)) or not 0 <= opacity <= 1:
         raise LegendError(f"opacity is {opacity}; allowed: 0..1")
     palette = seg.legend.display_colors()
     for label, color in (colors or {}).items():

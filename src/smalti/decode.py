@@ -4,9 +4,9 @@ The kind of the legend says how stored values are read; only masks of colours ma
 by construction: they never reach the code that matches by distance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ _POLICIES = ("auto", "exact", "nearest", "repair")
 
 
 def decode_mask(
-    data: bytes,
-    legend: Legend | None,
+    data: bytes | bytearray | memoryview,
+    legend: Legend | Mapping[Any, str | Sequence[str]] | None,
     *,
     content_type: str | None = None,
     at_ms: float = 0,
@@ -42,7 +42,7 @@ def decode_mask(
 
     Args:
         data: a picture, or a whole video.
-        legend: what the values mean; None = every value is an object of its own (an id mask).
+        legend: what the values mean, a Legend or what makes one ({(r, g, b): label}); None = every value is an object of its own (an id mask).
         content_type: what the record says; the magic bytes decide, and a mismatch is noted.
         at_ms: for a video: milliseconds into it.
         lossy: "exact" matches colours exactly; "nearest" takes the nearest entry; "repair" also settles the pixels that
@@ -56,14 +56,31 @@ def decode_mask(
         TimestampError: `at_ms` lies outside the clip.
         UnknownColors: with `strict`, when a pixel's value is not in the legend.
     """
-    if lossy not in _POLICIES:
-        raise DecodeError(f"lossy={lossy!r}; allowed: {', '.join(_POLICIES)}")
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise DecodeError(f"data is a {type(data).__name__}; give the bytes of the file: Path(name).read_bytes()")
+    data = bytes(data)
+    if isinstance(legend, Mapping):
+        legend = Legend(legend)
+    _check_options(legend, lossy, tolerance)
     if lossy in ("auto", "exact") and tolerance is None:
         quick = label_png(data, legend, content_type=content_type, policy=lossy, scheme=scheme)
         if quick is not None and not (strict and quick.settled["void"]):
             return quick
     raster = read_raster(data, content_type=content_type, at_ms=at_ms)
     return decode_raster(raster, legend, lossy=lossy, tolerance=tolerance, strict=strict, scheme=scheme)
+
+
+def _check_options(legend: Legend | None, lossy: str, tolerance: int | None) -> None:
+    if lossy not in _POLICIES:
+        raise DecodeError(f"lossy={lossy!r}; allowed: {', '.join(_POLICIES)}")
+    if legend is not None and not isinstance(legend, Legend):
+        raise LegendError(f"the legend is a {type(legend).__name__}; Legend.read(path) reads one from a file")
+    if tolerance is not None and (not isinstance(tolerance, (int, np.integer)) or isinstance(tolerance, bool)):
+        raise DecodeError(f"tolerance={tolerance!r}; allowed: whole levels, or None")
+    if tolerance is not None and lossy in ("exact", "repair"):
+        raise DecodeError(
+            f"tolerance={tolerance} has no meaning with lossy={lossy!r}; say lossy='nearest', or leave it out"
+        )
 
 
 def read_raster(data: bytes, *, content_type: str | None = None, at_ms: float = 0) -> Raster:

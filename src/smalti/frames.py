@@ -287,7 +287,7 @@ class SingleFrame(LocalFiles, Handle):
 
         Args:
             mask_id: None = the only mask that is used.
-            legend: a Legend to read the mask with instead of the frame's own; the version form `{"_all_": [...]}` only
+            legend: a Legend (or {(r, g, b): label}) to read the mask with instead of the frame's own; the version form `{"_all_": [...]}` only
                 fills in what the frame does not say.
             lossy, tolerance, strict: as in `smalti.decode_mask`.
             clamp: a timestamp outside the mask's clip takes the nearest picture, and is noted.
@@ -296,6 +296,8 @@ class SingleFrame(LocalFiles, Handle):
             MaskReferenceError: no mask or several fit.
             DecodeError, TimestampError, FileNotFoundError, StorageError: as the mask's bytes deserve.
         """
+        if isinstance(legend, Mapping) and any(not isinstance(key, str) for key in legend):
+            legend = Legend(legend)
         plan = self._plan(mask_id, None if isinstance(legend, Legend) else legend)
         return pixels.label_map(
             plan, self.base, legend if isinstance(legend, Legend) else None, (lossy, tolerance, strict, clamp)
@@ -435,16 +437,16 @@ class FrameGroup(Handle, MutableMapping[str, SingleFrame]):
         Raises:
             MaskReferenceError: several masks fit; the message lists them.
         """
-        return SingleFrame.on(
-            self.record, self._source_of(mask_id, source), base=self.base, mask_labels=self.mask_labels
-        ).label_map(mask_id, **options)
+        return self[self._source_of(mask_id, source, options.get("legend"))].label_map(mask_id, **options)
 
     def alpha(self, mask_id: str | int | None = None, *, source: str | None = None) -> NDArray[np.uint8]:
         """(H, W) uint8 opacity of one source's mask."""
         return self[self._source_of(mask_id, source)].alpha(mask_id)
 
-    def _source_of(self, mask_id: str | int | None, source: str | None) -> str:
-        return resolve(self.record, self.mask_labels).plan(None if mask_id is None else str(mask_id), source).source.id
+    def _source_of(self, mask_id: str | int | None, source: str | None, legend: Any = None) -> str:
+        version = legend if isinstance(legend, Mapping) and all(isinstance(key, str) for key in legend) else None
+        found = resolve(self.record, version or self.mask_labels)
+        return found.plan(None if mask_id is None else str(mask_id), source).source.id
 
     def _one(self, source: str | None) -> SingleFrame:
         if source is None and len(self) == 1:

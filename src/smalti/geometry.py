@@ -15,6 +15,8 @@
 import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from smalti.wire import RING_SEPARATOR
 
 __all__ = ["box_of_points", "corners_of_box", "flat", "join_rings", "points_of_ellipse", "rings", "xywha_of_corners"]
@@ -26,7 +28,11 @@ def flat(values: Iterable[object]) -> list[float]:
     """Nested number lists as one flat list, without separators."""
     found: list[float] = []
     for value in values:
+        if isinstance(value, np.generic):
+            value = value.item()
         if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                raise ValueError(f"{value!r} is no place; coordinates are finite numbers in pixels")
             found.append(value)
         elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
             found += flat(value)

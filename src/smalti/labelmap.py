@@ -150,6 +150,10 @@ class LabelMap:
         Raises:
             LegendError: a name is not in the legend, or two labels of one entry ask for different numbers.
         """
+        if wrong := [
+            n for n in (void, *mapping.values()) if not isinstance(n, (int, np.integer)) or isinstance(n, bool)
+        ]:
+            raise LegendError(f"remap has the class number {wrong[0]!r}; class numbers are whole numbers")
         table = [void, *(self._class_of(entry, mapping, void) for entry in self.legend.entries)]
         known = {label for entry in self.legend.entries for label in entry.labels}
         known |= {_raw(entry, self.legend.kind) for entry in self.legend.entries}

@@ -72,6 +72,11 @@ class Legend:
         kind: Kind | None = None,
         scheme: str | None = None,
     ) -> None:
+        if colors is not None and not isinstance(colors, Mapping):
+            raise LegendError(
+                f"a legend is made of {{(r, g, b): label}}, not of {type(colors).__name__}; "
+                "Legend.read(path) reads a file, Legend.from_mask_labels(rows) the version form"
+            )
         entries = [_entry(value, labels) for value, labels in (colors or {}).items()]
         built = Legend.from_entries(entries, kind=kind, scheme=scheme)
         self._set(built.entries, built.kind, built.scheme, built.merged)
@@ -139,6 +144,8 @@ class Legend:
     def from_mask_labels(cls, rows: Iterable[Mapping[str, Any]], *, where: str = "mask_labels") -> Self:
         """A legend from the version form `[{"value": [r, g, b], "labels": [...]}]`."""
         entries = []
+        if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+            raise LegendError(f"{where} is {rows!r}; allowed: a list of {{'value': [r, g, b], 'labels': [...]}}")
         for position, row in enumerate(rows):
             if not isinstance(row, Mapping) or "value" not in row:
                 raise LegendError(f"{where}[{position}] is {row!r}; allowed: {{'value': [r, g, b], 'labels': [...]}}")
@@ -273,9 +280,10 @@ def _rebuild(entries: tuple[Entry, ...], kind: Kind, scheme: str | None, merged:
 
 
 def _entry(value: Any, labels: str | Sequence[str]) -> Entry:
-    names = (labels,) if isinstance(labels, str) else tuple(labels)
-    if not all(isinstance(name, str) for name in names):
-        raise LegendError(f"{_say(value)} has labels {labels!r}; allowed: a string or a list of strings")
+    listed: list[Any] = [labels] if not isinstance(labels, (list, tuple, set, frozenset)) else list(labels)
+    if not listed or not all(isinstance(name, str) and name for name in listed):
+        raise LegendError(f"{_say(value)} has labels {labels!r}; allowed: a string or a list of strings, at least one")
+    names: tuple[str, ...] = tuple(dict.fromkeys(listed))
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return Entry(names, code=int(value))
     if isinstance(value, (tuple, list, np.ndarray)):

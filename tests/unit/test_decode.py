@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import smalti as sm
 from smalti import Legend, decode_mask
 from smalti.decode import alpha_of, read_raster
 from smalti.errors import DecodeError, UnknownColors
@@ -155,3 +156,33 @@ def test_what_is_no_picture_is_refused(data: bytes, said: str) -> None:
 def test_an_unknown_policy_lists_the_known() -> None:
     with pytest.raises(DecodeError, match="allowed: auto, exact, nearest, repair"):
         decode_mask(encoded(PICTURE), COLORS, lossy="guess")  # type: ignore[arg-type]
+
+
+def _png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((2, 3, 3), (1, 2, 3), np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_what_makes_a_legend_is_taken_for_one() -> None:
+    assert sm.decode_mask(_png(), {(1, 2, 3): "car"}).counts() == {"car": 6}
+    assert sm.decode_mask(memoryview(_png()), sm.Legend({(1, 2, 3): "car"})).counts() == {"car": 6}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"data": "m.png"}, "data is a str; give the bytes"),
+        ({"data": None}, "data is a NoneType"),
+        ({"legend": "legend.csv"}, "Legend.read"),
+        ({"lossy": "best"}, "allowed: auto, exact, nearest, repair"),
+        ({"tolerance": "3"}, "whole levels"),
+        ({"tolerance": 3, "lossy": "exact"}, "no meaning"),
+        ({"tolerance": 3, "lossy": "repair"}, "no meaning"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(change: dict[str, object], said: str) -> None:
+    given: dict[str, object] = {"data": _png(), "legend": sm.Legend({(1, 2, 3): "car"}), **change}
+    data, legend = given.pop("data"), given.pop("legend")
+    with pytest.raises((sm.errors.DecodeError, sm.errors.LegendError), match=said):
+        sm.decode_mask(data, legend, **given)  # type: ignore[arg-type]

@@ -213,7 +213,7 @@ def test_a_size_that_differs_is_noted_and_nothing_is_resized(street: Path) -> No
 def test_what_is_missing_is_told(street: Path) -> None:
     frame = sm.read_frame(street / "frame.json")
     assert isinstance(frame, sm.SingleFrame)
-    with pytest.raises(MaskReferenceError, match="default/00"):
+    with pytest.raises(MaskReferenceError, match="the frame has '00' of source 'default'"):
         frame.label_map("seg")
     frame.record.sources[0].masks[0].uri = "gone.png"
     with pytest.raises(FileNotFoundError, match=r"gone\.png"):
@@ -250,7 +250,11 @@ def test_an_anchored_record_means_the_same_anywhere(street: Path, monkeypatch: p
     assert frame.record.sources[0].uri == "image.png"
     monkeypatch.chdir(street)
     loose = sm.SingleFrame("image.png", masks_source={"a": "s3://b/m.png", "b": "nowhere.png"}).anchored()
-    assert [loose.sources[0].uri, *(m.uri for m in loose.sources[0].masks)] == [str(street / "image.png"), "s3://b/m.png", "nowhere.png"]
+    assert [loose.sources[0].uri, *(m.uri for m in loose.sources[0].masks)] == [
+        str(street / "image.png"),
+        "s3://b/m.png",
+        "nowhere.png",
+    ]
 
 
 def test_handles_pickle_and_copy() -> None:
@@ -265,3 +269,37 @@ def test_handles_pickle_and_copy() -> None:
 def test_notebook_html_escapes() -> None:
     shown = sm.SingleFrame("<script>.png")._repr_html_()
     assert "&lt;script&gt;" in shown
+
+
+def test_legends_for_one_reading(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 3, 3), (1, 2, 3), np.uint8)).save(tmp_path / "m.png")
+    frame = sm.SingleFrame(tmp_path / "m.png", mask_source=tmp_path / "m.png")
+    assert frame.label_map(legend={(1, 2, 3): "car"}).counts() == {"car": 6}
+    with pytest.raises(sm.errors.LegendError, match=r"Legend\.read"):
+        frame.label_map(legend="legend.csv")  # type: ignore[arg-type]
+
+
+def test_a_legend_says_which_mask_of_a_group_is_meant(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 3, 3), (1, 2, 3), np.uint8)).save(tmp_path / "m.png")
+    group = sm.FrameGroup(
+        {
+            name: sm.SingleFrame(tmp_path / "m.png", masks_source={mask: tmp_path / "m.png"})
+            for name, mask in (("left", "seg"), ("right", "depth"))
+        }
+    )
+    legend = {"seg": [{"value": [1, 2, 3], "labels": ["car"]}]}
+    assert group.label_map(legend=legend).counts() == {"car": 6}
+
+
+def test_numbers_of_shapes() -> None:
+    frame = sm.SingleFrame("x.png")
+    frame.add_annotation(box2d_xywh=np.array([1, 2, 3, 4]), labels=["a"])
+    frame.add_annotation(points2d_xy=np.array([[1.5, 2]], np.float32), labels=["a"])
+    assert frame.annotations[1].values == [1.5, 2.0]
+    for wrong in (float("nan"), float("inf")):
+        with pytest.raises(sm.errors.FrameError, match="finite"):
+            frame.add_annotation(box2d_xywh=[1, 2, 3, wrong], labels=["a"])
+    with pytest.raises(sm.errors.FrameError, match="three channels"):
+        frame.add_annotation(mask_rgb="red", labels=["a"])
+    with pytest.raises(sm.errors.FrameError, match="JSON object"):
+        frame.add_annotation(box2d_xywh=[1, 2, 3, 4], labels=["a"], metadata="x")

@@ -136,3 +136,10 @@ def test_too_few_channels_for_a_scheme_is_told() -> None:
         ids.pack(np.zeros((2, 2), np.uint8), "coco")
     with pytest.raises(LegendError, match="allowed: plain, coco"):
         ids.pack(np.zeros((2, 2), np.uint8), "nope")
+
+
+def test_class_numbers_are_whole_numbers() -> None:
+    seg = LabelMap(np.ones((2, 2), np.uint8), Legend({(1, 2, 3): "car"}))
+    for wrong in ("1", 1.5, None, True):
+        with pytest.raises(LegendError, match="whole numbers"):
+            seg.remap({"car": wrong})  # type: ignore[dict-item]

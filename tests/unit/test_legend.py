@@ -160,3 +160,19 @@ def test_mask_labels_and_back(colors: dict[tuple[int, int, int], str]) -> None:
     for key, value in zip(keys.tolist(), values.tolist(), strict=True):
         assert legend.entries[value - 1].color == (key >> 16, key >> 8 & 255, key & 255)
     assert legend.display_colors().dtype == np.uint8
+
+
+@pytest.mark.parametrize("given", [{(1, 2, 3): []}, {(1, 2, 3): ""}, {(1, 2, 3): None}, {(1, 2, 3): 5}, [(1, 2, 3)], 5])
+def test_a_legend_without_names_is_refused(given: object) -> None:
+    with pytest.raises(LegendError, match=r"allowed|made of"):
+        Legend(given)  # type: ignore[arg-type]
+
+
+def test_a_label_counts_once_in_an_entry() -> None:
+    assert Legend({(1, 2, 3): ["car", "car"]}).entries[0].labels == ("car",)
+
+
+@pytest.mark.parametrize("rows", [5, "x", {"value": [1, 2, 3]}, [{"value": [1, 2, 3]}], [5]])
+def test_rows_of_the_version_form_are_checked(rows: object) -> None:
+    with pytest.raises(LegendError, match="allowed"):
+        Legend.from_mask_labels(rows)  # type: ignore[arg-type]
