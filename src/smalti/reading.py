@@ -1,6 +1,6 @@
 """Frame files → handles: one frame, a list of frames, or JSON-lines."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import msgspec
 from smalti import storage, wire
 from smalti.errors import FrameError
 from smalti.frames import FrameGroup, SingleFrame, handle_of
+from smalti.records import Frame
 
 __all__ = ["read_frame", "read_frames"]
 
@@ -38,8 +39,15 @@ def read_frame(data: bytes | str | Path, *, base: str | None = None) -> SingleFr
     return handle_of(wire.load(raw, where=where), base=base or folder)
 
 
-def read_frames(path: str | Path, *, base: str | None = None) -> Iterator[SingleFrame | FrameGroup]:
+def read_frames(
+    path: str | Path, *, base: str | None = None, on_error: Callable[[FrameError], None] | None = None
+) -> Iterator[SingleFrame | FrameGroup]:
     """The frames in a file, one after another: JSON-lines are streamed; a JSON list or {"frames": [...]} is read whole.
+
+    Args:
+        path: path or URI of the file.
+        base: what relative URIs are relative to; default: the folder of the file.
+        on_error: called with what is wrong with a frame, which is left out; default: it is raised.
 
     Raises:
         FrameError: with file and line (or position) of the first fault.
@@ -47,16 +55,34 @@ def read_frames(path: str | Path, *, base: str | None = None) -> Iterator[Single
     folder = base or _folder(str(path))
     if str(path).lower().endswith(_LINE_ENDINGS):
         with storage.open_uri(str(path)) as file:
-            for record in wire.load_lines(file, where=str(path)):
-                yield handle_of(record, base=folder)
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                record = _tried(wire.load, line.strip(), f"{path}:{number}", on_error)
+                if record is not None:
+                    yield handle_of(record, base=folder)
         return
     raw, where, _ = _text(Path(path) if isinstance(path, Path) else str(path), is_path=True)
     found = _frames_in(raw, where)
     if isinstance(found, list):
         for position, item in enumerate(found):
-            yield handle_of(wire.from_dict(item, where=f"{where}: frame {position}"), base=folder)
+            record = _tried(wire.from_dict, item, f"{where}: frame {position}", on_error)
+            if record is not None:
+                yield handle_of(record, base=folder)
     else:
         yield handle_of(wire.load(raw, where=where), base=folder)
+
+
+def _tried(
+    load: Callable[..., Frame], found: Any, where: str, on_error: Callable[[FrameError], None] | None
+) -> Frame | None:
+    try:
+        return load(found, where=where)
+    except FrameError as error:
+        if on_error is None:
+            raise
+        on_error(error)
+        return None
 
 
 def _text(data: bytes | str | Path, *, is_path: bool = False) -> tuple[bytes, str, str | None]:
@@ -75,6 +101,7 @@ def _folder(uri: str) -> str | None:
 
 def _frames_in(raw: bytes, where: str) -> Any:
     """A list of frame objects where the text holds several, else None: the frame decoder says what is wrong."""
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
     start = raw.lstrip()[:1]
     if start not in (b"[", b"{"):
         return None

@@ -19,6 +19,8 @@ __all__ = ["RING_SEPARATOR", "dump", "dump_line", "from_dict", "load", "load_lin
 RING_SEPARATOR = -999999999
 """Stands between the rings of one flat polygon on the wire."""
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Editors on Windows write it before UTF-8; JSON does not allow it."""
 _EXTRA = "__smalti_extra__"
 _decoder = msgspec.json.Decoder(Frame)
 _encoder = msgspec.json.Encoder()
@@ -38,7 +40,7 @@ def load(data: bytes | str, *, where: str = "frame") -> Frame:
     Raises:
         FrameError: not JSON (with line and column), a wrong type, or an id that leads nowhere (with the JSON path).
     """
-    raw = data.encode() if isinstance(data, str) else bytes(data)
+    raw = (data.encode() if isinstance(data, str) else bytes(data)).removeprefix(_BYTE_ORDER_MARK)
     try:
         frame = _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -110,7 +112,11 @@ def _locate(raw: bytes, message: str) -> str:
     place = f"line {before.count(newline) + 1}, column {offset - before.rfind(newline)}"
     reason = re.sub(r"\s*\(byte \d+\)", "", message)
     hint = ""
-    if not raw.strip():
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        hint = "; the text looks like UTF-16: save it as UTF-8"
+    elif b"\0" in raw[:512] or raw[:3] in (b"\x89PN", b"\xff\xd8\xff"):
+        hint = "; this is no text: name a file with frames, or make frames of pictures and masks with `smalti import`"
+    elif not raw.strip():
         hint = "; the text is empty"
     elif raw.lstrip().startswith(b'"') and "trailing" in message:
         hint = "; it looks like the inside of an object: put { before it and } after it"

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import smalti as sm
+from smalti import storage
 from smalti.lint import CODES
 
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
@@ -217,3 +218,39 @@ def test_every_code_is_explained_and_progress_counts(frame: sm.SingleFrame) -> N
     done: list[int] = []
     sm.check([frame, frame.copy()], progress=done.append, workers=2)
     assert done == [1, 2]
+
+
+def test_one_bad_line_hides_no_other(frame: sm.SingleFrame, tmp_path: Path) -> None:
+    good = json.dumps(frame.to_dict())
+    (tmp_path / "f.jsonl").write_text(f'{good}\n{{"sources": [\n{good.replace(frame.id, "second")}\n{{}}\n')
+    report = sm.check(tmp_path / "f.jsonl")
+    assert report.frames == 2
+    places = [f.message for f in report.findings if f.code == "frame-unreadable"]
+    assert [f"f.jsonl:{line}:" in said for line, said in zip((2, 4), sorted(places), strict=True)] == [True, True]
+    (tmp_path / "f.json").write_text(f"[{good}, 5]")
+    report = sm.check(tmp_path / "f.json")
+    assert report.frames == 1
+    assert "frame 1" in only(report, "frame-unreadable").message
+
+
+def test_colors_that_luma_and_chroma_hardly_tell_apart(tmp_path: Path) -> None:
+    blues = np.zeros((40, 60, 3), np.uint8)
+    blues[:, 30:, 2] = 14  # 14 levels of blue are 2 of luma and 7 of chroma
+    near = sm.SingleFrame(save(tmp_path / "i.png", blues), masks_source={"seg": save(tmp_path / "m.jpg", blues)})
+    for value in (0, 14):
+        near.add_annotation(mask_rgb=[0, 0, value], labels=[f"class {value}"])
+    found = only(sm.check(near), "legend-colors-close")
+    assert found.severity == "error"
+    assert "cannot keep them apart" in found.message
+
+
+def test_a_place_that_cannot_be_reached_is_not_a_bad_file(frame: sm.SingleFrame) -> None:
+    frame.source_record.masks[0].uri = "http://127.0.0.1:9/m.png"
+    with storage.using_storage(storage.Storage(retries=0, cache=None)):
+        assert "reachable" in only(sm.check(frame), "file-unreadable").hint
+
+
+def test_a_lossy_mask_without_a_legend_asks_for_one(frame: sm.SingleFrame, tmp_path: Path) -> None:
+    frame.source_record.masks[0].uri = save(tmp_path / "m.jpg", picture(), quality=80)
+    frame.annotations = []
+    assert "no legend explains" in only(sm.check(frame), "lossy-ids").message

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from smalti import wire
 from smalti.errors import FrameError
+from smalti.reading import read_frames
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "frames"
@@ -186,3 +187,15 @@ def test_stable_ids_follow_from_what_tells_pictures_apart() -> None:
     assert len(ids) == 4
     assert wire.stable_id(frame("c.mp4", 33)) == wire.stable_id(frame("c.mp4", 33))
     assert all(len(i) == 32 and int(i, 16) >= 0 for i in ids)
+
+
+def test_text_of_other_kinds(tmp_path: Path) -> None:
+    text = b'{"sources":[{"id":"a","uri":"x.png"}]}'
+    marked = b"\xef\xbb\xbf" + text
+    assert wire.load(marked).sources[0].id == "a"
+    (tmp_path / "f.jsonl").write_bytes(marked + b"\r\n" + text + b"\r\n")
+    assert len(list(read_frames(tmp_path / "f.jsonl"))) == 2
+    with pytest.raises(FrameError, match="UTF-8"):
+        wire.load(text.decode().encode("utf-16"))
+    with pytest.raises(FrameError, match="smalti import"):
+        wire.load(b"\x89PNG\r\n\x1a\n\0\0")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti import lossy
 from smalti.codecs.raster import Raster
 from smalti.decode import decode_raster, strange_colors
 from smalti.labelmap import LabelMap
@@ -42,7 +43,9 @@ def look_at(raster: Raster, legend: Legend | None, scheme: str | None, where: st
     """Everything that can be said of one decoded mask without its frame."""
     findings = [find("content-type", where, note, "correct the record's content_type") for note in raster.notes]
     if legend is None or legend.kind == "ids" or scheme is not None:
-        return MaskLook([*findings, *_ids(raster, where)], frozenset(), raster.stored_mode)
+        return MaskLook(
+            [*findings, *_ids(raster, where, legend is None and scheme is None)], frozenset(), raster.stored_mode
+        )
     found = decode_raster(raster, legend, lossy="exact" if not raster.lossy else "auto", scheme=scheme)
     if raster.lossy:
         findings += _lossy(raster, legend, found, where)
@@ -54,13 +57,14 @@ def look_at(raster: Raster, legend: Legend | None, scheme: str | None, where: st
     return MaskLook(findings, used, raster.stored_mode)
 
 
-def _ids(raster: Raster, where: str) -> Iterator[Finding]:
+def _ids(raster: Raster, where: str, is_bare: bool) -> Iterator[Finding]:
     if raster.lossy:
         yield find(
             "lossy-ids",
             where,
-            f"the mask stores ids but its codec ({raster.codec or raster.content_type}) is lossy: neighbouring ids are different objects",
-            "write id masks losslessly: PNG, or FFV1 or libx264rgb for video",
+            f"{'no legend explains the mask, so its values are ids' if is_bare else 'the mask stores ids'}, but its codec "
+            f"({raster.codec or raster.content_type}) is lossy: neighbouring ids are different objects",
+            "name the legend if the values are colors; write id masks losslessly: PNG, or FFV1 or libx264rgb for video",
         )
 
 
@@ -74,7 +78,18 @@ def _lossy(raster: Raster, legend: Legend, found: LabelMap, where: str) -> Itera
         "keep masks lossless (PNG; FFV1 or libx264rgb for video), or check the overlay",
     )
     colors, values = legend.without_wildcards()
-    if len(colors) > 1:
+    if (worst := _inseparable(raster, colors)) is not None:
+        one, two, levels = worst
+        names = ["/".join(legend.entries[int(values[i]) - 1].labels) for i in (one, two)]
+        yield find(
+            "legend-colors-close",
+            where,
+            f"{names[0]} {tuple(colors[one].tolist())} and {names[1]} {tuple(colors[two].tolist())} are at most {levels} "
+            f"levels apart in luma and chroma; {codec} cannot keep them apart",
+            f"use colors at least {CLOSE_LOSSY} levels apart, or a lossless codec",
+            "error",
+        )
+    elif len(colors) > 1:
         apart = np.abs(colors[:, None].astype(np.int16) - colors[None]).max(axis=2)
         np.fill_diagonal(apart, 255)
         first, second = (int(i) for i in np.unravel_index(int(apart.argmin()), apart.shape))
@@ -86,8 +101,13 @@ def _lossy(raster: Raster, legend: Legend, found: LabelMap, where: str) -> Itera
                 f"{names[0]} {tuple(colors[first].tolist())} and {names[1]} {tuple(colors[second].tolist())} are "
                 f"{int(apart[first, second])} levels apart; {codec} moves colors by about as much",
                 f"use colors at least {CLOSE_LOSSY} levels apart, or a lossless codec",
-                "error" if apart[first, second] < CLOSE_LOSSY // 3 else "warning",
             )
+
+
+def _inseparable(raster: Raster, colors: NDArray[np.uint8]) -> tuple[int, int, int] | None:
+    """The closest pair of entries that this codec cannot keep apart: (position, position, levels)."""
+    pairs = lossy.close_colors(raster, colors) if len(colors) > 1 else []
+    return pairs[0] if pairs else None
 
 
 def _strays(raster: Raster, found: LabelMap, where: str) -> Iterator[Finding]:

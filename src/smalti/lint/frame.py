@@ -7,7 +7,15 @@ from typing import Any
 from smalti import pixels
 from smalti.binding import MaskPlan, Resolution, resolve
 from smalti.codecs.raster import Raster
-from smalti.errors import DecodeError, LegendError, MaskReferenceError, SmaltiError, TimestampError
+from smalti.errors import (
+    DecodeError,
+    FrameError,
+    LegendError,
+    MaskReferenceError,
+    SmaltiError,
+    StorageError,
+    TimestampError,
+)
 from smalti.frames import FrameGroup, SingleFrame
 from smalti.lint.colors import MaskLook, find, look_at
 from smalti.lint.report import Finding
@@ -76,7 +84,7 @@ def _read_source(source: Source, base: str | None, place: str, findings: list[Fi
     except FileNotFoundError as error:
         findings.append(find("file-missing", f"{place}.uri", str(error), "check the path, or add the file"))
     except (SmaltiError, OSError) as error:
-        findings.append(find("file-unreadable", f"{place}.uri", str(error), "replace the file"))
+        findings.append(find("file-unreadable", f"{place}.uri", str(error), _remedy(error)))
     return None
 
 
@@ -90,8 +98,19 @@ def _read_mask(plan: MaskPlan, base: str | None, place: str, findings: list[Find
     except FileNotFoundError as error:
         findings.append(find("file-missing", place, str(error), "check the path, or add the file"))
     except (SmaltiError, OSError) as error:
-        findings.append(find("file-unreadable", place, str(error), "replace the file"))
+        findings.append(find("file-unreadable", place, str(error), _remedy(error)))
     return None
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about a file that cannot be read: bytes that are wrong are replaced, places made reachable."""
+    if isinstance(error, PermissionError):
+        return "give the reader access to the place, then check again"
+    if isinstance(error, StorageError) and "://" in str(error.uri or ""):
+        return "make the place reachable, then check again"
+    if isinstance(error, FrameError):
+        return "correct the URI in the record"
+    return "replace the file"
 
 
 def _times(source: Source, plan: MaskPlan, place: str) -> Iterator[Finding]:

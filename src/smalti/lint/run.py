@@ -56,6 +56,10 @@ def check(
     """
     whole = _Whole()
     problems: list[Finding] = []
+    if not isinstance(frames, (str, Path, SingleFrame, FrameGroup, Frame, Iterable)):
+        raise FrameError(
+            f"check was given a {type(frames).__name__}; it takes frames, or paths of frame files and folders"
+        )
     listed = [frames] if isinstance(frames, (str, Path, SingleFrame, FrameGroup, Frame)) else frames
     stream = _handles(listed, problems, legend)
     for look in ordered_map(lambda item: look_at_frame(item[0], item[1], item[2]), stream, workers=workers):
@@ -100,14 +104,18 @@ def _of_path(path: str, problems: list[Finding], legend: Any) -> Iterator[Item]:
         if Path(path).is_dir():
             yield from _of_folder(path, problems, legend)
             return
-        for frame in read_frames(path):
+        for frame in read_frames(path, on_error=lambda error: problems.append(_unreadable(path, error))):
             yield frame, f"{path}: frame {frame.id}", legend
     except FrameError as error:
-        problems.append(find("frame-unreadable", path, str(error), "correct the JSON at that place"))
+        problems.append(_unreadable(path, error))
     except FileNotFoundError as error:
         problems.append(find("file-missing", path, str(error), "check the path"))
     except (SmaltiError, OSError) as error:
         problems.append(find("file-unreadable", path, str(error), "check that it is a frame file or a folder of masks"))
+
+
+def _unreadable(path: str, error: FrameError) -> Finding:
+    return find("frame-unreadable", path, str(error), "correct the JSON at that place")
 
 
 def _of_folder(path: str, problems: list[Finding], legend: Any) -> Iterator[Item]:
