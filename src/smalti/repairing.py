@@ -41,6 +41,9 @@ __all__ = ["FAULTS", "MaskRepair", "Repaired", "repair_frames", "repair_raster"]
 FAULTS = ("lossy-colors", "anti-aliased", "legend-off", "alpha-noise", "palette-as-rgb", "index-shift", "size-off")
 MAX_SIZE_DIFFERENCE = 2
 """Rows or columns by which a mask may miss its image and still be taken for a slip."""
+_MIX_LEVELS = 6
+"""How far, in levels of a channel, a colour may lie off the line between two legend colours and still be their mix."""
+_MOST_COLORS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,9 @@ def _colors(
     if exact.void:
         found = decode_raster(raster, legend, lossy="auto")
         if found.policy == "exact":
-            # Nothing speaks of a codec: blends along edges are repaired, flat areas of a stranger stay what they are.
-            found = decode_raster(raster, legend, lossy="repair") if _is_edges(exact.data == 0) else exact
+            # Nothing speaks of a codec: blends along edges are repaired, areas of a stranger stay what they are.
+            is_blended = _is_blended(stored, exact.data == 0, legend)
+            found = decode_raster(raster, legend, lossy="repair") if is_blended else exact
         if found.policy == "nearest" and not raster.lossy:
             faults.append("legend-off")
         elif found.policy == "repair":
@@ -156,11 +160,29 @@ def _colors(
     return samples, share, 1 - float(np.count_nonzero(unexplained)) / max(found.data.size, 1)
 
 
-def _is_edges(strange: NDArray[np.bool_]) -> bool:
-    """Whether strange pixels are thin: most of them have a pixel that is not strange beside them."""
-    padded = np.pad(strange, 1, constant_values=True)
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:] & strange
-    return int(np.count_nonzero(inner)) * 4 < int(np.count_nonzero(strange))
+def _is_blended(stored: NDArray[np.uint8], strange: NDArray[np.bool_], legend: Legend) -> bool:
+    """Whether strange pixels are thin and mixes of two legend colours: a class that the legend lacks is neither."""
+    thick = strange
+    for _ in range(2):
+        padded = np.pad(thick, 1, constant_values=True)
+        thick = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:] & thick
+    total = int(np.count_nonzero(strange))
+    if int(np.count_nonzero(thick)) * 4 >= total:
+        return False
+    keys, counts = kernels.count_colors(np.ascontiguousarray(stored[strange][None]))
+    known = np.array([e.color for e in legend if e.color is not None and min(e.color) >= 0], np.float32)
+    if len(known) < 2:
+        return False
+    commonest = np.argsort(-counts)[:_MOST_COLORS]
+    keys, counts = keys[commonest], counts[commonest]
+    colors = np.stack([keys >> 16, keys >> 8 & 255, keys & 255], axis=1).astype(np.float32)
+    mixed = np.zeros(len(colors), bool)
+    for position, one in enumerate(known[:-1]):
+        along = known[position + 1 :] - one
+        share = ((colors[:, None] - one) * along).sum(axis=2) / (along**2).sum(axis=1)
+        nearest = one + share.clip(0, 1)[..., None] * along
+        mixed |= (np.abs(nearest - colors[:, None]).max(axis=2) <= _MIX_LEVELS).any(axis=1)
+    return bool(counts[mixed].sum() >= 0.9 * counts.sum())
 
 
 def _indices(
