@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import BinaryIO, TYPE_CHECKING
 
 from smalti import codecs, storage
 from smalti.errors import DecodeError
@@ -35,8 +35,16 @@ class OpenClip:
     """A clip, the lock that its one user at a time holds, and what its last pictures taught about the next."""
 
     clip: "Clip"
+    file: BinaryIO
     busy: threading.Lock = field(default_factory=threading.Lock)
     steady: Steady = field(default_factory=Steady)
+    is_closed: bool = False
+
+    def close(self) -> None:
+        """Close the decoder and the file below it, which it only borrows."""
+        self.is_closed = True
+        self.clip.close()
+        self.file.close()
 
 
 class _Pool:
@@ -50,17 +58,32 @@ class _Pool:
     def lend(self, uri: str, content_type: str | None) -> Iterator[OpenClip]:
         # A decoder does not survive a fork: the process is part of the key.
         key = (uri, (os.getpid(), *storage.stamp(uri)))
+        while True:
+            entry = self._entry(key, uri, content_type)
+            with entry.busy:
+                # Another thread may have put it out of the pool while this one waited for it.
+                if entry.is_closed:
+                    continue
+                yield entry
+            break
+        self._settle(key)
+
+    def _entry(self, key: tuple[str, object], uri: str, content_type: str | None) -> OpenClip:
         with self._lock:
             entry = self._clips.get(key)
-        if entry is None:
-            opened = OpenClip(codecs.open_clip(storage.open_uri(uri), content_type=content_type, uri=uri))
-            with self._lock:
-                entry = self._clips.setdefault(key, opened)
-            if entry is not opened:
-                opened.clip.close()
-        with entry.busy:
-            yield entry
-        self._settle(key)
+        if entry is not None:
+            return entry
+        file = storage.open_uri(uri)
+        try:
+            opened = OpenClip(codecs.open_clip(file, content_type=content_type, uri=uri), file)
+        except BaseException:
+            file.close()
+            raise
+        with self._lock:
+            entry = self._clips.setdefault(key, opened)
+        if entry is not opened:
+            opened.close()
+        return entry
 
     def _settle(self, key: tuple[str, object]) -> None:
         """Mark as used last, and close what is over the limit and idle."""
@@ -72,7 +95,7 @@ class _Pool:
                 if entry.busy.acquire(blocking=False):
                     try:
                         del self._clips[old]
-                        entry.clip.close()
+                        entry.close()
                     finally:
                         entry.busy.release()
 
@@ -80,7 +103,7 @@ class _Pool:
         with self._lock:
             for entry in self._clips.values():
                 with entry.busy:
-                    entry.clip.close()
+                    entry.close()
             self._clips.clear()
 
 

@@ -214,7 +214,7 @@ def test_a_hanging_writer_is_said(folder: Path, engine: sa.Engine, monkeypatch: 
 def test_a_forgotten_catalog_closes_its_connections(folder: Path) -> None:
     def handles() -> list[str]:
         links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))
-        return [target for link in links if link.exists() and "catalog.sqlite" in (target := os.readlink(link))]
+        return [target for link in links if link.exists() and str(folder) in (target := os.readlink(link))]
 
     catalog = open_catalog(folder)
     catalog.list_datasets()
