@@ -46,14 +46,15 @@ def choose(raster: Raster, colors: Bytes) -> Policy:
 
     Returns:
         "exact" where every pixel is a legend colour, or the strangers are few colours far from any (classes that the
-        legend lacks). "nearest" where the strangers of a lossless picture are all within NEAR levels of the legend.
+        legend lacks). "nearest" where the strangers of a lossless picture are all within NEAR levels of the legend: also
+        lossless video that kept chroma at full size, where only the rounding of Y, Cb, Cr has moved the colours.
         "repair" where a codec mixed colours: lossy pictures, and lossless ones that hold many strange colours
         (JPEG-damaged maps saved as PNG, soft edges).
     """
     if not len(colors) or raster.size_hw[0] * raster.size_hw[1] == 0:
         return "exact"
     if raster.mode == "ycc":
-        return "repair"
+        return "nearest" if _kept_every_color(raster, colors) else "repair"
     keys, counts = _colors_of(raster)
     away = _away(keys, colors)
     strange = away > 0
@@ -256,6 +257,13 @@ def _eight_bits(raster: Raster) -> Bytes:
     if raster.data.dtype == np.uint8 and raster.bits == 8:
         return raster.data.astype(np.uint8, copy=False)
     return np.ascontiguousarray(to_rgb(raster)[..., 0])
+
+
+def _kept_every_color(raster: Raster, colors: Bytes) -> bool:
+    """Whether planes hold the legend's colours but for rounding: nothing is mixed, so there is nothing to repair."""
+    if raster.lossy or raster.planes is None or any(p.shape != raster.planes[0].shape for p in raster.planes[1:]):
+        return False
+    return bool((_away(_colors_of(raster)[0], colors) <= NEAR).all())
 
 
 def _colors_of(raster: Raster) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

@@ -333,3 +333,16 @@ def test_maps_damaged_by_jpeg_and_saved_as_png(realdata: Path) -> None:
     assert shown.sum() > 10_000
     assert (found[shown] == same.argmax(axis=2)[shown] + 1).mean() > 0.99
     assert facts["void"] < 0.05 * found.size
+
+
+@pytest.mark.parametrize(("kept", "policy"), [(True, "nearest"), (False, "repair")])
+def test_lossless_planes_at_full_size_need_no_repair(kept: bool, policy: str) -> None:
+    labels = np.random.default_rng(3).integers(0, len(STREET), (40, 50))
+    red, green, blue = np.moveaxis(STREET[labels].astype(np.float64), 2, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue  # BT.601, full range
+    chroma = [128 + (blue - luma) / 1.772, 128 + (red - luma) / 1.402]
+    planes = tuple(np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in (luma, *chroma))
+    raster = Raster("ycc", planes=planes, lossy=not kept)  # type: ignore[arg-type]
+    assert lossy.choose(raster, STREET) == policy
+    if kept:
+        assert (lossy.nearest(raster, STREET, VALUES)[0] == labels + 1).all()
