@@ -28,6 +28,7 @@ _VERBS = {
     "frames": ("smalti.cli.frames", "frames", "Frames of a version: add, list, show, export, delete, facts."),
     "store": ("smalti.cli.store", "store", "Stores: maintain, verify, backup, restore, purge."),
     "query": ("smalti.cli.query", "query", "Which frames of a version match."),
+    "view": ("smalti.cli.view", "view", "Stored views: list, show, save, explain, publish, delete."),
     "split": ("smalti.cli.query", "split", "Deal frames into train, val, test."),
     "evaluate": ("smalti.cli.evaluate", "evaluate_command", "Compare predictions with truth: IoU, Dice, boundary IoU."),
     "serve": ("smalti.cli.serve", "serve", "Browse and edit a store in the browser."),
