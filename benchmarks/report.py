@@ -174,7 +174,8 @@ def performance(masks: dict[str, Any], again: dict[str, Any], clips: dict[str, A
     libraries = ", ".join(f"{name} {version}" for name, version in masks["versions"].items())
     text = f"Machine: {told['cores']} cores, {told['cpu']}, {told['system']}, Python {told['python']}; {libraries}. "
     text += "One thread; contestants take turns in one loop and the medians of their CPU time are compared, so that "
-    text += "other work on the machine counts little. Every answer was checked to be the same before it was timed (of lossy clips: nearly the same).\n\n"
+    text += "other work on the machine counts little. Every answer was checked to be the same before it was timed "
+    text += "(of lossy clips: nearly the same).\n\n"
     text += "## Bars\n\n" + bars_table(bars(masks, again, clips))
     text += "\n## File bytes → class-index map\n\nMilliseconds a file, and how many times longer the others take "
     text += "(below 1: they are faster). The limit is libdeflate's inflate into memory that is there plus one write of "
