@@ -254,3 +254,11 @@ def test_counting_a_mask_that_no_frame_has(street: Path, capsys: pytest.CaptureF
     code, _, error = run(capsys, "stats", street / "frame.json", "--mask", "zz")
     assert code == 2
     assert "'zz'" in error
+
+
+def test_bars_are_xml_whatever_the_names_and_numbers() -> None:
+    from smalti.plots import bar_chart
+
+    text = bar_chart("a<b", [("x\0<y>", 12.3456), ("z", 3.6e-6), ("none", 0)], unit="%")
+    written = [part.text for part in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
+    assert written == ["a<b", "x\ufffd<y>", "12.35%", "z", "<0.01%", "none", "0%"]

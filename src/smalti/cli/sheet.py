@@ -87,7 +87,7 @@ def _write_sheet(pictures: list[NDArray[np.uint8]], times: list[float], output: 
         small = Image.fromarray(picture).resize((cell_w, cell_h))
         said = f"{times[position] / 1000:.3f} s"
         draw, font = ImageDraw.Draw(small), ImageFont.load_default(size=min(14, max(cell_h // 8, 8)))
-        draw.text((4, 2), said, font=font, fill="white", stroke_width=2, stroke_fill="black")
+        draw.text((4, 2), said, font=font, fill="white", stroke_width=1, stroke_fill="black")
         sheet.paste(small, (position % columns * (cell_w + GAP), position // columns * (cell_h + GAP)))
     sheet.save(output)
 
