@@ -52,14 +52,30 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(scope="session")
+def session_state(browser: Any, origin: str) -> Any:
+    """The cookie of one login, for all pages that do not log out."""
+    context = browser.new_context(base_url=origin)
+    context.new_page().goto(f"/?token={TOKEN}")
+    found = context.storage_state()
+    context.close()
+    return found
+
+
 @pytest.fixture
-def new_page(browser: Any, origin: str) -> Iterator[Callable[..., Any]]:
-    """Opens pages that are logged in (`login=False`: that are not); checks at the end that none complained."""
+def new_page(browser: Any, origin: str, session_state: Any) -> Iterator[Callable[..., Any]]:
+    """Opens pages that are logged in; checks at the end that none complained, CSP violations included.
+
+    `own_session` logs in anew, `allowed` names complaints that belong to the test.
+    """
     complaints: list[str] = []
     contexts = []
 
-    def make(*, login: bool = True, allowed: tuple[str, ...] = (), **options: Any) -> Any:
-        context = browser.new_context(viewport={"width": 1280, "height": 800}, base_url=origin, **options)
+    def make(*, own_session: bool = False, allowed: tuple[str, ...] = (), **options: Any) -> Any:
+        state = None if own_session else session_state
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 800}, base_url=origin, storage_state=state, **options
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
@@ -70,7 +86,7 @@ def new_page(browser: Any, origin: str) -> Iterator[Callable[..., Any]]:
 
         page.on("console", lambda m: note(m.type, m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: note("uncaught", str(e)))
-        if login:
+        if own_session:
             page.goto(f"/?token={TOKEN}")
             page.wait_for_url("**/datasets")
         return page

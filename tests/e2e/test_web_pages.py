@@ -128,7 +128,7 @@ def test_a_view_is_made_previewed_and_explained(page: Any) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
     page.locator(".toast", has_text="Saved").wait_for()
     page.reload()
-    page.get_by_label("Class of car").wait_for()
+    page.get_by_label("Class of car", exact=True).wait_for()
 
 
 def test_names_from_data_are_text_and_never_markup(page: Any) -> None:
@@ -146,7 +146,7 @@ def test_names_from_data_are_text_and_never_markup(page: Any) -> None:
 
 
 def test_log_out_and_the_door_is_shut(new_page: Any) -> None:
-    page = new_page(allowed=("401",))
+    page = new_page(own_session=True, allowed=("401",))
     page.get_by_role("button", name="Account").click()
     page.get_by_role("menuitem", name="Log out").click()
     page.wait_for_url("**/login")

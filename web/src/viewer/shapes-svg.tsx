@@ -40,7 +40,8 @@ function Shape(props: { viewer: Viewer; index: number; roi: Roi; chosen: boolean
   const kind = kindOf(roi);
   if (kind === "mask" || kind === "frame" || kind === "other") return null;
   const color = hex(asLine(viewer.colorOfRoi(roi)));
-  const name = labelsOf(roi).join(", ") || "no label";
+  const unsure = roi.confidence != null && roi.confidence < 1 ? ` ${roi.confidence.toFixed(2)}` : "";
+  const name = (labelsOf(roi).join(", ") || "no label") + unsure;
   const choose = () => {
     viewer.selected.value = index;
   };
@@ -62,7 +63,6 @@ function Shape(props: { viewer: Viewer; index: number; roi: Roi; chosen: boolean
       {box && (
         <text class="shape-name" x={box[0]} y={box[1]} aria-hidden="true">
           {name}
-          {roi.confidence != null && roi.confidence < 1 ? ` ${roi.confidence.toFixed(2)}` : ""}
         </text>
       )}
     </g>
