@@ -139,7 +139,8 @@ def name_ids(
     entries: list[Entry] = []
     number = np.zeros(len(found), np.int64)
     for position, (raw, category) in enumerate(zip(found.tolist(), categories.tolist(), strict=True)):
-        named = by_code.get(raw) or by_code.get(category)
+        # Where numbers of classes and of objects share a range, object 1 of class 0 must not be taken for class 1.
+        named = by_code.get(category) if scheme == "mapillary" else by_code.get(raw) or by_code.get(category)
         if raw == 0 and named is None:
             continue
         labels = named.labels if named is not None else (str(raw),)
