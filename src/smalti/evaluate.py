@@ -6,6 +6,7 @@ truth nor prediction has no IoU and is left out of means. Boundary IoU is Cheng 
 diagonal; panoptic quality is Kirillov et al. (2019): segments match above IoU 0.5.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -163,7 +164,7 @@ def evaluate(
         else:
             confusion[row, column] += count
     bands = np.array([edges[i] for i in range(n)], np.int64).reshape(n, 2) if boundary else None
-    frames.sort(key=lambda f: (f.miou, f.frame_id))
+    frames.sort(key=lambda f: (math.isnan(f.miou), 0.0 if math.isnan(f.miou) else f.miou, f.frame_id))
     return Scores(list(number), confusion, missed, bands, frames)
 
 
