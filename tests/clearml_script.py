@@ -292,6 +292,17 @@ def section_text() -> None:
     check("with their metadata", lambda: back[0].to_api_object()["meta"]["question"]["text"], wanted="Which?")
 
 
+def section_together() -> None:
+    """Many small writes into one version, which another process writes to as well."""
+    made = check("one version for both", lambda: HyperDataset(PROJECT, "together", "v1"))
+    mine = [f"{FOLDER.name}-{number}" for number in range(5)]
+    for name in mine:
+        found = DataEntry(data_entry_id=name)
+        found.add_sub_entries([DataSubEntry("text", f"text://{name}")])
+        check(f"add {name}", lambda found=found: made.add_data_entries([found], show_progress=False))
+    check("mine are there", lambda: set(mine) <= set(ids_of(made.get_iterator())), wanted=True)
+
+
 def section_publish() -> None:
     made = HyperDataset(PROJECT, "animals-1", "v1")
     shot = check("create_snapshot", lambda: made.create_snapshot())
@@ -331,6 +342,28 @@ def section_delete() -> None:
     check("delete a dataset", lambda: HyperDataset.delete("questions", project_name=PROJECT), wanted=True)
     check("it is gone", lambda: HyperDataset.exists("questions", project_name=PROJECT), wanted=False)
     check("delete what is not there", lambda: HyperDataset.delete("questions", project_name=PROJECT), wanted=False)
+
+
+def section_restart() -> None:
+    """Somebody stops and starts the server whenever the file `pause` is there; they remove it when it is back."""
+    made = HyperDataset("restarts", "d", "v1")
+    for number in range(6):
+        if number == 3:
+            (FOLDER / "pause").touch()  # the next requests meet a server that is going, gone, or coming back
+        made.add_data_entries([entry(number)], show_progress=False)
+    check("nothing is lost", lambda: ids_of(made.get_iterator(batch_size=2)), wanted=ALL[:6])
+    back = []
+    for found in made.get_iterator(batch_size=1):
+        if not back:
+            (FOLDER / "pause").touch()
+        back.append(found.id)
+    check("nothing is lost or twice", lambda: back, wanted=ALL[:6])
+    part = parts_of(next(iter(made.get_iterator())))[0]
+    check(
+        "files are there",
+        lambda: np.array_equal(np.asarray(Image.open(part.get_local_source())), pixels(0)),
+        wanted=True,
+    )
 
 
 def section_task() -> None:

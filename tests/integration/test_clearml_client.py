@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import uvicorn
 
 from smalti.server.app import create_app
-from smalti.server.clearml import environment, key_pair, mount
+from smalti.server.clearml import mount, variables
 from smalti.server.settings import Settings
 
 pytestmark = pytest.mark.skipif(
@@ -35,8 +36,7 @@ class Running:
         self.port = self.socket.getsockname()[1]
         self.server = create_app(Settings(store=str(folder / "store"), port=self.port, thumbs=folder / "thumbs"))
         base = f"http://127.0.0.1:{self.port}"
-        keys = key_pair(self.server.service)
-        self.variables = environment(f"{base}/clearml/api", f"{base}/clearml/files", base, keys)
+        self.variables = variables(self.server.service, base, file=folder / "env")
         config = uvicorn.Config(mount(self.server), log_config=None, access_log=False, ws="none")
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self.socket]})
@@ -60,9 +60,9 @@ class Running:
             "CLEARML_CACHE_DIR": str(self.folder / "cache"),
         }
 
-    def run(self, *sections: str, seconds: int = 50) -> list[dict[str, str | None]]:
+    def run(self, *sections: str, name: str = "work", seconds: int = 50) -> list[dict[str, str | None]]:
         """What each call of the script said; its errors are shown where it does not reach its end."""
-        work = self.folder / "work"
+        work = self.folder / name
         work.mkdir(exist_ok=True)
         done = subprocess.run(
             [sys.executable, str(SCRIPT), str(work), *sections],
@@ -104,3 +104,36 @@ def test_every_call_of_the_client(running: Running) -> None:
     }
     assert frame.rois[2].mask is not None
     assert frame.rois[2].mask.value == [1, 2, 3]
+
+
+def test_a_server_that_restarts_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    at = [Running(tmp_path)]
+    restarts, over = [], threading.Event()
+
+    def restart() -> None:
+        mark = tmp_path / "work" / "pause"
+        while not over.wait(0.02):
+            if mark.exists():
+                mark.unlink()
+                at[0].stop()
+                at[0] = Running(tmp_path, at[0].port)
+                restarts.append(at[0].port)
+
+    keeper = threading.Thread(target=restart)
+    keeper.start()
+    try:
+        said = at[0].run("restart")
+    finally:
+        over.set()
+        keeper.join()
+        at[0].stop()
+    assert [each for each in said if each["wrong"]] == []
+    assert len(restarts) == 2
+
+
+def test_two_clients_write_one_version_at_once(running: Running) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda name: running.run("together", name=name), ["one", "two"]))
+    assert [each for said in found for each in said if each["wrong"]] == []
+    [dataset] = running.server.service.store.datasets()
+    assert sorted(dataset["v1"].frame_ids()) == sorted(f"{name}-{n}" for name in ("one", "two") for n in range(5))

@@ -4,5 +4,16 @@ An independent implementation of a published client's protocol, with no affiliat
 """
 
 from smalti.server.clearml.mounting import API_PATH, FILES_PATH, Mounted, applications, environment, key_pair, mount
+from smalti.server.clearml.serving import serve_apart, variables
 
-__all__ = ["API_PATH", "FILES_PATH", "Mounted", "applications", "environment", "key_pair", "mount"]
+__all__ = [
+    "API_PATH",
+    "FILES_PATH",
+    "Mounted",
+    "applications",
+    "environment",
+    "key_pair",
+    "mount",
+    "serve_apart",
+    "variables",
+]

@@ -1,7 +1,6 @@
 """Putting the protocol next to the viewer: below a path of the same port, or on ports of its own."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from smalti.errors import VersionError
@@ -88,23 +87,3 @@ def environment(api: str, files: str, web: str, keys: tuple[str, str]) -> dict[s
         "CLEARML_API_ACCESS_KEY": keys[0],
         "CLEARML_API_SECRET_KEY": keys[1],
     }
-
-
-def read_environment(path: Path) -> dict[str, str]:
-    """Variables from a file with lines `export NAME=value`; {} where there is none."""
-    if not path.is_file():
-        return {}
-    found = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        name, is_set, value = line.removeprefix("export ").partition("=")
-        if is_set and name.strip():
-            found[name.strip()] = value.strip()
-    return found
-
-
-def write_environment(path: Path, variables: Mapping[str, str]) -> None:
-    """Write them so that a shell can read them; nobody else may: there is a secret among them."""
-    text = "".join(f"export {name}={value}\n" for name, value in variables.items())
-    path.touch(mode=0o600, exist_ok=True)
-    path.chmod(0o600)
-    path.write_text(text, encoding="utf-8")
