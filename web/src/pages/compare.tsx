@@ -133,7 +133,7 @@ function Changes({ frame, old, young }: { frame: string; old: Version; young: Ve
   return (
     <div class="diff-body">
       <div class="table-scroll">
-        <table class="table">
+        <table class="table blocks">
           <thead>
             <tr>
               <th>change</th>

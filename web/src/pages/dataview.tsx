@@ -165,32 +165,38 @@ function Filters({ spec, set, frozen }: PartProps) {
       <legend>Filters</legend>
       {!filters.length && <p class="muted small">Without a filter, every frame comes.</p>}
       {filters.map((filter, i) => (
-        <div class="line" key={i}>
-          <QueryBar
-            version={null}
-            label={`Query of filter ${i + 1}`}
-            value={spec.smalti?.queries?.[i] ?? ""}
-            apply={(q) => set(withQuery(spec, i, q))}
-          />
-          <label class="inline">
-            <span class="muted small">weight</span>
-            <input
-              class="short"
-              type="number"
-              min="0"
-              step="0.1"
-              value={filter.weight ?? 1}
-              onChange={(e) => {
-                const weight = Number(e.currentTarget.value);
-                set({ ...spec, filters: filters.map((f, at) => (at === i ? { ...f, weight } : f)) });
-              }}
+        <div class="stack" key={i}>
+          <div class="line">
+            <QueryBar
+              version={null}
+              label={`Query of filter ${i + 1}`}
+              value={spec.smalti?.queries?.[i] ?? ""}
+              apply={(q) => set(withQuery(spec, i, q))}
             />
-          </label>
-          <Button
-            icon="close"
-            label={`Remove filter ${i + 1}`}
-            kind="ghost"
-            onClick={() => set(withoutFilter(spec, i))}
+            <label class="inline">
+              <span class="muted small">weight</span>
+              <input
+                class="short"
+                type="number"
+                min="0"
+                step="0.1"
+                value={filter.weight ?? 1}
+                onChange={(e) => {
+                  const weight = Number(e.currentTarget.value);
+                  set({ ...spec, filters: filters.map((f, at) => (at === i ? { ...f, weight } : f)) });
+                }}
+              />
+            </label>
+            <Button
+              icon="close"
+              label={`Remove filter ${i + 1}`}
+              kind="ghost"
+              onClick={() => set(withoutFilter(spec, i))}
+            />
+          </div>
+          <RuleChips
+            filter={filter}
+            change={(next) => set({ ...spec, filters: filters.map((f, at) => (at === i ? next : f)) })}
           />
         </div>
       ))}
@@ -202,6 +208,42 @@ function Filters({ spec, set, frozen }: PartProps) {
         Filter
       </Button>
     </fieldset>
+  );
+}
+
+type SpecFilter = NonNullable<Spec["filters"]>[number];
+
+/** What a filter asks beyond its one-string query: rules that a program or another tool wrote. */
+function RuleChips({ filter, change }: { filter: SpecFilter; change: (next: SpecFilter) => void }) {
+  const rules = filter.label_rules ?? [];
+  const texts = [
+    filter.filter_by_roi === "no_rois" ? "frames without ROIs" : "",
+    filter.frame_query ? `frame: ${filter.frame_query}` : "",
+    filter.sources_query ? `source: ${filter.sources_query}` : "",
+  ].filter(Boolean);
+  if (!rules.length && !texts.length) return null;
+  return (
+    <div class="chips">
+      {rules.map((rule, i) => (
+        <span key={`${rule.label} ${i}`} class="chip">
+          {rule.must_not ? "without" : "with"} {rule.label}
+          {rule.conf_range && ` · confidence ${rule.conf_range.map((c) => (c < 0 ? "any" : c)).join("–")}`}
+          {rule.count_range && ` · ${rule.count_range.map((c) => (c < 0 ? "any" : c)).join("–")} of them`}
+          <button
+            type="button"
+            aria-label={`Remove rule ${rule.label}`}
+            onClick={() => change({ ...filter, label_rules: rules.filter((_, at) => at !== i) })}
+          >
+            ×
+          </button>
+        </span>
+      ))}
+      {texts.map((text) => (
+        <span key={text} class="chip mono">
+          {text}
+        </span>
+      ))}
+    </div>
   );
 }
 

@@ -55,7 +55,7 @@ export function ReportTab({ version, dataset }: { version: Version; dataset: str
         </Button>
       </div>
       <div class="table-scroll">
-        <table class="table">
+        <table class="table blocks">
           <thead>
             <tr>
               <th>severity</th>
