@@ -1,16 +1,21 @@
 """A server for the ClearML protocol that answers in this process, and requests as its client sends them."""
 
 import base64
+import os
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from litestar.testing import TestClient
 
 from smalti.server.app import Server, create_app
-from smalti.server.clearml import API_PATH, FILES_PATH, key_pair, mount
+from smalti.server.clearml import API_PATH, FILES_PATH, key_pair, mount, variables
 from smalti.server.settings import Settings
 
 CODES = {200, 400, 401, 403, 404, 500}
@@ -114,3 +119,39 @@ def frame(number: int, **more: Any) -> dict[str, Any]:
         ],
         **more,
     }
+
+
+class Running:
+    """A server on a port, in a thread of this process."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.folder = folder
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", port))
+        self.port = self.socket.getsockname()[1]
+        self.server = create_app(Settings(store=str(folder / "store"), port=self.port, thumbs=folder / "thumbs"))
+        base = f"http://127.0.0.1:{self.port}"
+        self.variables = variables(self.server.service, base, file=folder / "env")
+        config = uvicorn.Config(mount(self.server), log_config=None, access_log=False, ws="none")
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self.socket]})
+        self._thread.start()
+        while not self._uvicorn.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(20)
+        self.socket.close()
+
+    def client_environment(self) -> dict[str, str]:
+        config = self.folder / "empty.conf"
+        config.touch()
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("CLEARML", "TRAINS"))}
+        return {
+            **kept,
+            **self.variables,
+            "CLEARML_CONFIG_FILE": str(config),
+            "CLEARML_CACHE_DIR": str(self.folder / "cache"),
+        }

@@ -2,22 +2,15 @@
 
 import importlib.util
 import json
-import os
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import uvicorn
-
-from smalti.server.app import create_app
-from smalti.server.clearml import mount, variables
-from smalti.server.settings import Settings
+from tests.clearml_wire import Running
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("clearml") is None, reason="the package clearml is not installed"
@@ -25,40 +18,8 @@ pytestmark = pytest.mark.skipif(
 SCRIPT = Path(__file__).parents[1] / "clearml_script.py"
 
 
-class Running:
-    """A server on a port, in a thread of this process."""
-
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        self.folder = folder
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", port))
-        self.port = self.socket.getsockname()[1]
-        self.server = create_app(Settings(store=str(folder / "store"), port=self.port, thumbs=folder / "thumbs"))
-        base = f"http://127.0.0.1:{self.port}"
-        self.variables = variables(self.server.service, base, file=folder / "env")
-        config = uvicorn.Config(mount(self.server), log_config=None, access_log=False, ws="none")
-        self._uvicorn = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self.socket]})
-        self._thread.start()
-        while not self._uvicorn.started:
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self._uvicorn.should_exit = True
-        self._thread.join(20)
-        self.socket.close()
-
-    def client_environment(self) -> dict[str, str]:
-        config = self.folder / "empty.conf"
-        config.touch()
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("CLEARML", "TRAINS"))}
-        return {
-            **kept,
-            **self.variables,
-            "CLEARML_CONFIG_FILE": str(config),
-            "CLEARML_CACHE_DIR": str(self.folder / "cache"),
-        }
+class Client(Running):
+    """A server, and the client against it."""
 
     def run(self, *sections: str, name: str = "work", seconds: int = 50) -> list[dict[str, str | None]]:
         """What each call of the script said; its errors are shown where it does not reach its end."""
@@ -81,13 +42,13 @@ class Running:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    found = Running(tmp_path)
+def running(tmp_path: Path) -> Iterator[Client]:
+    found = Client(tmp_path)
     yield found
     found.stop()
 
 
-def test_every_call_of_the_client(running: Running) -> None:
+def test_every_call_of_the_client(running: Client) -> None:
     said = running.run("write", "read", "text", "publish", "delete")
     assert [each for each in said if each["wrong"]] == []
     assert len(said) > 90
@@ -107,7 +68,7 @@ def test_every_call_of_the_client(running: Running) -> None:
 
 
 def test_a_server_that_restarts_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
-    at = [Running(tmp_path)]
+    at = [Client(tmp_path)]
     restarts, over = [], threading.Event()
 
     def restart() -> None:
@@ -116,7 +77,7 @@ def test_a_server_that_restarts_loses_nothing_and_repeats_nothing(tmp_path: Path
             if mark.exists():
                 mark.unlink()
                 at[0].stop()
-                at[0] = Running(tmp_path, at[0].port)
+                at[0] = Client(tmp_path, at[0].port)
                 restarts.append(at[0].port)
 
     keeper = threading.Thread(target=restart)
@@ -131,7 +92,7 @@ def test_a_server_that_restarts_loses_nothing_and_repeats_nothing(tmp_path: Path
     assert len(restarts) == 2
 
 
-def test_two_clients_write_one_version_at_once(running: Running) -> None:
+def test_two_clients_write_one_version_at_once(running: Client) -> None:
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda name: running.run("together", name=name), ["one", "two"]))
     assert [each for said in found for each in said if each["wrong"]] == []
