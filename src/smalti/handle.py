@@ -71,7 +71,11 @@ class Handle:
         record = copying.deepcopy(self.record)
         record.id = self.id
         for source in record.sources:
-            listed: list[Source | Mask | Preview] = [source, *source.masks, *([source.preview] if source.preview else [])]
+            listed: list[Source | Mask | Preview] = [
+                source,
+                *source.masks,
+                *([source.preview] if source.preview else []),
+            ]
             for media in listed:
                 media.uri = self._absolute(media.uri)
         return record

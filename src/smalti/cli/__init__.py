@@ -33,6 +33,7 @@ _VERBS = {
     "evaluate": ("smalti.cli.evaluate", "evaluate_command", "Compare predictions with truth: IoU, Dice, boundary IoU."),
     "serve": ("smalti.cli.serve", "serve", "Browse and edit a store in the browser."),
     "users": ("smalti.cli.serve", "users", "Who may log in to a shared server."),
+    "pull": ("smalti.cli.pull", "pull", "Take datasets over from a server of ClearML's protocol."),
     "cache": ("smalti.cli.cache", "cache", "Show or clear the local cache."),
     "doctor": ("smalti.cli.doctor", "doctor", "Say what is installed and which kernels run."),
     "demo": ("smalti.cli.demo", "demo", "Make a small street scene and run everything on it."),

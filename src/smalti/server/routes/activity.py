@@ -88,7 +88,9 @@ def count_facts(hub: Hub, request: AnyRequest, version: FromPath[str]) -> JobOut
     """Count the pixels of masks that were not counted yet, in the background; for drafts."""
     found = hub.version(version)
     if not hub.doors.policy.own_files:
-        raise Refusal(501, "facts", "a shared server does not count pixels; run `smalti frames facts` where the files are")
+        raise Refusal(
+            501, "facts", "a shared server does not count pixels; run `smalti frames facts` where the files are"
+        )
     if found.state != "draft":
         raise VersionError(f"version {found.name} is {found.state}; pixels are counted while it is a draft")
     row = hub.store.catalog.create_job(
