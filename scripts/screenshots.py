@@ -5,6 +5,7 @@
 Needs Chromium at /usr/bin/chromium, Playwright, and the built viewer.
 """
 
+import io
 import sys
 import tempfile
 from pathlib import Path
@@ -91,8 +92,15 @@ def shoot(browser: Any, origin: str, folder: Path, wanted: list[str]) -> None:
                 touch(page, name)
                 page.wait_for_load_state("networkidle")
                 page.wait_for_timeout(250)
-                page.screenshot(path=folder / f"{name}-{scheme}-{width}.png")
+                save(page.screenshot(), folder / f"{name}-{scheme}-{width}.png")
             context.close()
+
+
+def save(png: bytes, path: Path) -> None:
+    """With a palette: a third of the size, and nothing that the eye misses."""
+    from PIL import Image
+
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:

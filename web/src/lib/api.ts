@@ -79,6 +79,12 @@ export const datasets = {
     (await json<Version>(at.of(`/datasets/${enc(dataset)}/versions`), { body })).data,
 };
 
+export const labelColors = {
+  get: (dataset: string) => json<Record<string, string>>(at.of(`/datasets/${enc(dataset)}/label-colors`)),
+  put: (dataset: string, body: Record<string, string>, ifMatch: string | null) =>
+    json<Record<string, string>>(at.of(`/datasets/${enc(dataset)}/label-colors`), { method: "PUT", body, ifMatch }),
+};
+
 export const versions = {
   get: (version: string) => get<Version>(at.version(version)),
   change: async (version: Version, body: Partial<Pick<Version, "name" | "description" | "tags">>) =>

@@ -1,6 +1,6 @@
 /** The colours that a version's labels have, and its masks: read off its first frame, once. */
-import { frames, media } from "./api";
-import type { Rgb } from "./format";
+import { frames, labelColors, media } from "./api";
+import { fromHex, type Rgb } from "./format";
 import { useResource } from "./resource";
 import type { MaskInfo, Version } from "./types";
 
@@ -23,6 +23,8 @@ async function read(version: Version): Promise<VersionLegend> {
     for (const row of legend.entries)
       for (const label of row.labels) if (!colors.has(label)) colors.set(label, row.color);
   }
+  const chosen = (await labelColors.get(version.dataset)).data;
+  for (const [label, text] of Object.entries(chosen)) colors.set(label, fromHex(text));
   return { colors, masks };
 }
 

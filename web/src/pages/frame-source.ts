@@ -12,7 +12,7 @@ import { frames } from "../lib/api";
 import { say } from "../lib/http";
 import type { Hit, SearchBody } from "../lib/types";
 
-const PAGE = 100;
+const PAGE = 200;
 const AT_ONCE = 3;
 
 /** The hits of one search, a page at a time, those in sight first. */
@@ -24,6 +24,7 @@ export class FrameSource {
   private pages = new Map<number, Hit[] | "asked">();
   private wanted: number[] = [0];
   private busy = 0;
+  private last = 0;
   private control = new AbortController();
 
   constructor(
@@ -46,8 +47,11 @@ export class FrameSource {
     const from = Math.floor(Math.max(0, first) / PAGE);
     const to = Math.floor(Math.min(total - 1, last) / PAGE);
     this.wanted = [];
-    for (let page = from; page <= to + 1; page++) {
-      if (page * PAGE < total && !this.pages.has(page)) this.wanted.push(page);
+    const onward = from >= this.last ? [to + 1, to + 2] : [from - 1, from - 2];
+    this.last = from;
+    const sight = Array.from({ length: to - from + 1 }, (_, i) => from + i);
+    for (const page of [...sight, ...onward]) {
+      if (page >= 0 && page * PAGE < total && !this.pages.has(page)) this.wanted.push(page);
     }
     this.pump();
   }

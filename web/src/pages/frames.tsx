@@ -22,6 +22,7 @@ interface Props {
 
 const GAP = 10;
 const CAPTION = 44;
+const STAY_MS = 80;
 const SIZE_KEY = "smalti.thumb";
 
 /** The frames of a version: a query, filters, and a grid that reads only what is in sight. */
@@ -215,13 +216,19 @@ interface ThumbProps {
 function Thumb({ hit, version, table, masks, colors, size, style, open }: ThumbProps) {
   const source = hit.sources[0];
   const [broken, setBroken] = useState(false);
+  const [stays, setStays] = useState(false);
+  // What flies past is not asked for: its requests would stand before those of the rows that stay.
+  useEffect(() => {
+    const timer = setTimeout(() => setStays(true), STAY_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const pixels = table ? 96 : size > 280 ? 512 : 256;
   const src =
     source && media.thumb(version.id, hit.id, source.id, pixels, masks && source.masks.length ? "masks" : undefined);
   return (
     <button type="button" class={table ? "thumb row" : "thumb"} style={style} onClick={() => open(hit.id)}>
       <span class="thumb-picture">
-        {src && !broken ? (
+        {src && !broken && !stays ? null : src && !broken ? (
           <img src={src} alt="" loading="lazy" decoding="async" onError={() => setBroken(true)} />
         ) : (
           <span class="thumb-broken muted small">{broken ? "cannot be shown" : "no source"}</span>

@@ -1,7 +1,7 @@
 /** One mask of the frame on show: its numbers, what they mean, and how it is drawn. */
-import { computed, signal } from "@preact/signals";
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import { alphaUrl, type IndexMap, indexMap, maskUrl, media } from "../lib/api";
-import { colorOf, type Rgb } from "../lib/format";
+import type { Rgb } from "../lib/format";
 import { say } from "../lib/http";
 import type { Legend, LegendRow, MaskInfo } from "../lib/types";
 import { rgba } from "./render/renderer";
@@ -43,6 +43,7 @@ export class MaskLayer {
   /** By name, so that it means the same in the next frame, whose legend may be numbered otherwise. */
   readonly hidden = signal<ReadonlySet<string>>(new Set());
   readonly solo = signal<number | null>(null);
+  /** Colours of entries without labels: they have no name to keep them by. */
   readonly colors = signal<ReadonlyMap<number, Rgb>>(new Map());
   readonly showStrange = signal(false);
   readonly focus = signal<number | null>(null);
@@ -51,6 +52,8 @@ export class MaskLayer {
   constructor(
     readonly info: MaskInfo,
     readonly order: number,
+    /** Colours that somebody chose for labels; they win over the legend's. */
+    readonly chosen: ReadonlySignal<ReadonlyMap<string, Rgb>> = signal(new Map()),
   ) {
     this.mode = signal<"pixel" | "alpha">(info.kind === "alpha" ? "alpha" : "pixel");
     this.tint.value = TINTS[order % TINTS.length]!;
@@ -75,7 +78,7 @@ export class MaskLayer {
       name: entry.labels.join(", ") || String(entry.value),
       labels: entry.labels,
       value: entry.value,
-      color: this.colors.value.get(entry.index) ?? entry.color ?? colorOf(entry.labels.join()),
+      color: this.colors.value.get(entry.index) ?? this.chosen.value.get(entry.labels[0] ?? "") ?? entry.color,
       pixels: counts[entry.index] ?? 0,
     }));
   });

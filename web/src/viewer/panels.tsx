@@ -99,13 +99,13 @@ function MaskBlock({ viewer, layer }: { viewer: Viewer; layer: MaskLayer }) {
       </div>
       {status.value === "loading" && <p class="muted pad">reading…</p>}
       {status.value === "error" && <p class="note error">{layer.error.value}</p>}
-      {status.value === "ready" && !alpha && visible.value && <Labels layer={layer} />}
+      {status.value === "ready" && !alpha && visible.value && <Labels viewer={viewer} layer={layer} />}
       {status.value === "ready" && visible.value && <HowRead layer={layer} />}
     </div>
   );
 }
 
-function Labels({ layer }: { layer: MaskLayer }) {
+function Labels({ viewer, layer }: { viewer: Viewer; layer: MaskLayer }) {
   const [every, setEvery] = useState(false);
   const rows = layer.rows.value;
   const total = layer.data.value ? layer.data.value.data.length : 1;
@@ -116,7 +116,7 @@ function Labels({ layer }: { layer: MaskLayer }) {
     <>
       <ul class="labels" aria-label={`Labels of mask ${layer.info.id}`}>
         {shown.slice(0, 400).map((row) => (
-          <LabelChip key={row.index} layer={layer} row={row} share={row.pixels / total} />
+          <LabelChip key={row.index} viewer={viewer} layer={layer} row={row} share={row.pixels / total} />
         ))}
       </ul>
       {absent.length > 0 && (
@@ -128,7 +128,7 @@ function Labels({ layer }: { layer: MaskLayer }) {
   );
 }
 
-function LabelChip({ layer, row, share }: { layer: MaskLayer; row: LabelRow; share: number }) {
+function LabelChip({ viewer, layer, row, share }: { viewer: Viewer; layer: MaskLayer; row: LabelRow; share: number }) {
   const on = layer.shows(row);
   const solo = layer.solo.value === row.index;
   return (
@@ -137,7 +137,12 @@ function LabelChip({ layer, row, share }: { layer: MaskLayer; row: LabelRow; sha
         type="color"
         value={hex(row.color)}
         aria-label={`Colour of ${row.name}`}
-        onInput={(e) => layer.paint(row.index, fromHex(e.currentTarget.value))}
+        onInput={(e) => {
+          const color = fromHex(e.currentTarget.value);
+          if (row.labels.length) viewer.colors.choose(row.labels, color);
+          else layer.paint(row.index, color);
+        }}
+        onChange={() => void viewer.colors.save()}
       />
       <button
         type="button"

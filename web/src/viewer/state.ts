@@ -7,6 +7,7 @@ import { recall, remember } from "../lib/theme";
 import type { Frame, FrameOut, Roi, Source, VideoInfo } from "../lib/types";
 import { toast } from "../ui/widgets";
 import { type Content, History } from "./history";
+import { LabelColors } from "./label-colors";
 import { MaskLayer, readHidden, readMasks } from "./masks";
 import { kindOf, labelsOf } from "./shapes";
 import { Camera } from "./view";
@@ -29,6 +30,7 @@ const CLIPBOARD = "smalti.clipboard";
 export class Viewer {
   readonly camera = new Camera();
   readonly history = new History();
+  readonly colors: LabelColors;
   readonly frame = signal<Frame | null>(null);
   readonly info = signal<FrameOut | null>(null);
   readonly error = signal("");
@@ -63,7 +65,9 @@ export class Viewer {
     readonly dataset: string,
     readonly version: string,
     readonly frameId: string,
-  ) {}
+  ) {
+    this.colors = new LabelColors(dataset);
+  }
 
   readonly source = computed<Source | null>(() => {
     const sources = this.frame.value?.sources ?? [];
@@ -99,6 +103,8 @@ export class Viewer {
   /** The colour of a ROI: that of its label in a legend, else one made from the name. */
   colorOfRoi(roi: Roi): Rgb {
     const label = labelsOf(roi)[0] ?? "";
+    const chosen = this.colors.chosen.value.get(label);
+    if (chosen) return chosen;
     for (const layer of this.layers.value) {
       const row = layer.rows.value.find((r) => r.labels.includes(label));
       if (row) return row.color;
@@ -107,6 +113,7 @@ export class Viewer {
   }
 
   async open(params: Record<string, string>): Promise<void> {
+    void this.colors.load();
     this.load.abort();
     this.load = new AbortController();
     try {
@@ -156,7 +163,7 @@ export class Viewer {
     try {
       const infos = await media.masks(this.version, this.frameId, source.id);
       if (stop.aborted) return;
-      const layers = infos.map((info, i) => new MaskLayer(info, i));
+      const layers = infos.map((info, i) => new MaskLayer(info, i, this.colors.chosen));
       readMasks(layers, params.masks);
       readHidden(layers, params.hide);
       this.layers.value = layers;
