@@ -71,6 +71,7 @@ def samples(labels: np.ndarray, per_label: int = 2) -> list[tuple[int, int, int]
 
 def test_index_map_in_the_browser_is_the_array(page: Any, scene: Scene) -> None:
     labels = scene.labels("street_02")
+    page.goto("/datasets")
     open_frame(page, f"{V1}/frames/street_02")
     found = page.evaluate(
         """async () => {

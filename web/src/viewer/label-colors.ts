@@ -8,6 +8,7 @@ import { toast } from "../ui/widgets";
 export class LabelColors {
   readonly chosen = signal<ReadonlyMap<string, Rgb>>(new Map());
   private etag: string | null = null;
+  private last: Promise<void> = Promise.resolve();
   private changed = new Map<string, Rgb>();
 
   constructor(private dataset: string) {}
@@ -34,23 +35,27 @@ export class LabelColors {
     this.chosen.value = next;
   }
 
-  /** Keep what was chosen, for everybody. Where somebody else was quicker, ours are put on top of theirs. */
-  async save(tries = 2): Promise<void> {
+  /** Keep what was chosen, for everybody. One write after the other: each needs the ETag that the last one brought. */
+  save(): Promise<void> {
+    this.last = this.last.then(() => this.write(2));
+    return this.last;
+  }
+
+  /** Where somebody else was quicker, ours are put on top of theirs. */
+  private async write(tries: number): Promise<void> {
     if (!this.changed.size) return;
     const table = Object.fromEntries([...this.chosen.value].map(([label, color]) => [label, hex(color)]));
+    const written = new Map(this.changed);
     try {
       this.etag = (await labelColors.put(this.dataset, table, this.etag)).etag;
-      this.changed.clear();
+      for (const [label, color] of written) if (this.changed.get(label) === color) this.changed.delete(label);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.status === 412 && tries > 1) {
+      const status = error instanceof ApiError ? error.status : 0;
+      if (status === 412 && tries > 1) {
         await this.load();
-        return this.save(tries - 1);
+        return this.write(tries - 1);
       }
-      toast(
-        error.status === 403 ? "The colour is shown here only: your role does not change it for all" : say(error),
-        true,
-      );
+      toast(status === 403 ? "Shown here only: your role cannot change colours for all" : say(error), true);
     }
   }
 }
