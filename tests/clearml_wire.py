@@ -146,8 +146,9 @@ class Running:
         self.socket.close()
 
     def client_environment(self) -> dict[str, str]:
-        config = self.folder / "empty.conf"
-        config.touch()
+        config = self.folder / "client.conf"
+        # With a reporting sub-process the client sometimes waits for ever at its exit: its fork keeps a pipe open.
+        config.write_text("sdk { development { report_use_subprocess: false } }", encoding="utf-8")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("CLEARML", "TRAINS"))}
         return {
             **kept,

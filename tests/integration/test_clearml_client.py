@@ -49,7 +49,7 @@ def running(tmp_path: Path) -> Iterator[Client]:
 
 
 def test_every_call_of_the_client(running: Client) -> None:
-    said = running.run("write", "read", "text", "publish", "delete")
+    said = running.run("write", "read", "text", "task", "publish", "delete")
     assert [each for each in said if each["wrong"]] == []
     assert len(said) > 90
     store = running.server.service.store

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.clearml_wire import CODES, Wire, enveloped, frame, wire
 
-from smalti.server.clearml import API_PATH, FILES_PATH
+from smalti.errors import StorageError
+from smalti.server.clearml import API_PATH, FILES_PATH, serve_apart, variables
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -386,6 +387,20 @@ def test_uploads_stay_where_they_belong(at: Wire) -> None:
     assert at.http.get(f"{FILES_PATH}/empty", headers=at.headers).headers["content-length"] == "0"
 
 
+def test_the_viewer_reads_uploads_without_the_network(at: Wire) -> None:
+    data = b"not a picture, but bytes"
+    at.upload("/ds/a b.png", data)
+    doors = at.server.service.doors
+    assert at.server.service.pictures.doors is doors
+    for host in ("127.0.0.1:8080", "localhost:8080"):
+        assert doors.read(f"http://{host}{FILES_PATH}/ds/a%20b.png") == data
+    with doors.open(f"http://127.0.0.1:8080{FILES_PATH}/ds/a%20b.png") as file:
+        assert file.read() == data
+    for other in (f"http://127.0.0.1:8080{FILES_PATH}/ds/other.png", "http://127.0.0.1:8080/ds/a%20b.png"):
+        with pytest.raises(OSError):
+            doors.read(other)
+
+
 @given(data=st.binary(max_size=300), cuts=st.lists(st.integers(0, 600), max_size=6))
 @settings(max_examples=60, deadline=None)
 def test_an_upload_reads_the_same_however_it_arrives(data: bytes, cuts: list[int]) -> None:
@@ -484,6 +499,34 @@ def test_bodies_beyond_the_limit_are_refused_before_they_are_read(shared: Wire) 
     found = shared.raw("datasets.save_frames", content=b"{}", headers=head)
     assert found["meta"]["result_code"] == 400
     assert "too large" in found["meta"]["result_msg"]
+
+
+def test_ports_of_their_own_and_a_file_of_variables(at: Wire, tmp_path: Path) -> None:
+    import httpx
+
+    service, file = at.server.service, tmp_path / "env"
+    with serve_apart(service, "127.0.0.1", (0, 0)) as ports:
+        found = variables(service, "http://127.0.0.1:8080", file=file, ports=ports)
+        assert found["CLEARML_API_HOST"] == f"http://127.0.0.1:{ports[0]}"
+        assert found["CLEARML_FILES_HOST"] == f"http://127.0.0.1:{ports[1]}"
+        assert variables(service, "http://127.0.0.1:8080", file=file, ports=ports) == found  # the same key again
+        assert file.stat().st_mode & 0o777 == 0o600
+        keys = (found["CLEARML_API_ACCESS_KEY"], found["CLEARML_API_SECRET_KEY"])
+        with httpx.Client(trust_env=False) as http:
+            answer = http.get(f"{found['CLEARML_API_HOST']}/auth.login", auth=keys)
+            head = {"Authorization": f"Bearer {enveloped(answer)['data']['token']}"}
+            assert (
+                http.post(
+                    found["CLEARML_FILES_HOST"], files={"/a/b.txt": ("/a/b.txt", b"hi")}, headers=head
+                ).status_code
+                == 200
+            )
+            assert http.get(f"{found['CLEARML_FILES_HOST']}/a/b.txt", headers=head).content == b"hi"
+        with pytest.raises(StorageError, match="choose another port"), serve_apart(service, "127.0.0.1", ports):
+            pass
+    at.server.service.store.catalog.revoke_key(keys[0])
+    service.gate.forget()
+    assert variables(service, "http://x", file=file)["CLEARML_API_ACCESS_KEY"] != keys[0]
 
 
 def test_viewers_read_and_annotators_do_not_publish(tmp_path: Path) -> None:

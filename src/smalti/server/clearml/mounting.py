@@ -6,6 +6,7 @@ from typing import Any
 from smalti.errors import VersionError
 from smalti.server.auth import new_key
 from smalti.server.clearml.app import Api, Files
+from smalti.server.clearml.doors import ShelfDoors
 from smalti.server.clearml.files import MOST_BYTES, Shelf
 from smalti.server.clearml.hub import Hub
 from smalti.server.service import Service
@@ -50,8 +51,10 @@ def applications(service: Service, *, max_file_bytes: int = MOST_BYTES) -> tuple
 
 
 def _parts(service: Service, max_file_bytes: int, api: str, files: str) -> tuple[Api, Files]:
-    hub = Hub(service)
-    return Api(hub, api), Files(hub, Shelf(service.store.uri, max_file_bytes), files)
+    hub, shelf = Hub(service), Shelf(service.store.uri, max_file_bytes)
+    # Frames name their uploads by the address of the file server; the viewer reads those from the shelf.
+    service.doors = service.pictures.doors = ShelfDoors(service.doors, shelf, files, service.settings.names)
+    return Api(hub, api), Files(hub, shelf, files)
 
 
 def key_pair(service: Service, known: Mapping[str, str] | None = None) -> tuple[str, str]:

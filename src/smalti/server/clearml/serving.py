@@ -73,7 +73,8 @@ def serve_apart(service: Service, host: str, ports: tuple[int, int], **options: 
     """
     import uvicorn
 
-    running: list[tuple[Any, Any]] = []
+    running: list[tuple[Any, socket.socket]] = []
+    threads: list[threading.Thread] = []
     try:
         application: Any
         for application, port in zip(applications(service), ports, strict=True):
@@ -86,16 +87,21 @@ def serve_apart(service: Service, host: str, ports: tuple[int, int], **options: 
                 server_header=False,
                 ws="none",
                 lifespan="off",
+                timeout_graceful_shutdown=5,
                 **options,
             )
             running.append((uvicorn.Server(config), _listening(host, port)))
         for server, listening in running:
-            threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
+            threads.append(threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True))
+            threads[-1].start()
         api, files = (listening.getsockname()[1] for _, listening in running)
         yield api, files
     finally:
-        for server, listening in running:
+        for server, _ in running:
             server.should_exit = True
+        for thread in threads:
+            thread.join(10)
+        for _, listening in running:
             listening.close()
 
 
