@@ -252,6 +252,22 @@ def test_legends_that_all_frames_share_become_the_version_s(tmp_path: Path, caps
             assert objects == [(7, "road"), (26001, "car"), (26002, "car")]
 
 
+def test_masks_are_copied_only_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "in" / "SegmentationClass"
+    place.mkdir(parents=True)
+    (place / "a.png").write_bytes(png_bytes(np.full((3, 4), 7, np.uint8)))
+    for arguments, parent in (([], place), (["--copy-masks", tmp_path / "out"], tmp_path / "out" / "class")):
+        with pytest.raises(SystemExit):
+            main([str(a) for a in ("import", tmp_path / "in", "-o", tmp_path / "f.jsonl", "--no-check", *arguments)])
+        (frame,) = read_frames(tmp_path / "f.jsonl")
+        assert Path(str(frame.masks_source["class"])) == parent / "a.png"  # type: ignore[union-attr]
+        assert frame.label_map("class").counts()["car"] == 12
+    with pytest.raises(SystemExit) as left:
+        main(["import", str(tmp_path / "in"), "-o", str(tmp_path / "g.jsonl"), "--copy-masks", str(tmp_path / "out")])
+    assert left.value.code == 2
+    assert "is there already" in capsys.readouterr().err
+
+
 def test_export_prints_the_proof_and_strict_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = save(tmp_path / "in" / "instances_val.json", COCO).parent
     arguments = ["export", str(source), "--format", "voc", "--strict", "-o", str(tmp_path / "proof.json")]

@@ -1,6 +1,7 @@
 """`smalti import`: other people's layouts into frames, with the check on the way."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from smalti.cli.output import as_json, json_option, progress, say, table
 from smalti.errors import FrameError
 from smalti.formats import FORMATS, Detection, choose, detect, load
 from smalti.formats.building import explained, without_colors
+from smalti.formats.output import safe_name
 from smalti.formats.protocol import Reading
 from smalti.frames import SingleFrame
 from smalti.legend import Legend
@@ -50,6 +52,9 @@ class _Facts:
 @click.option("-o", "--output", type=click.Path(), help="JSON-lines file; default: frames.jsonl.")
 @click.option("--to", "target", help="DATASET@VERSION of a store instead of a file.")
 @click.option("--store", "store_uri", help="The store of --to; default: $SMALTI_STORE or the user's own.")
+@click.option(
+    "--copy-masks", type=click.Path(), help="Copy mask files into this folder; default: they stay where they are."
+)
 @click.option("--no-check", is_flag=True, help="Do not look at the files.")
 @click.option("--detect", "only_detect", is_flag=True, help="Only say what it looks like.")
 @json_option
@@ -64,14 +69,15 @@ def import_command(
     output: str | None,
     target: str | None,
     store_uri: str | None,
+    copy_masks: str | None,
     no_check: bool,
     only_detect: bool,
     as_json_text: bool,
 ) -> int:
     """Read PATH, a folder or an annotation file in any known layout, into frames.
 
-    Says what the layout is and why, then writes JSON-lines (-o) or fills a version of a dataset (--to). Nothing is
-    copied: frames point to the files where they are, by absolute paths.
+    Says what the layout is and why, then writes JSON-lines (-o) or fills a version of a dataset (--to). Frames point
+    to the files where they are, by absolute paths; only --copy-masks copies anything.
     """
     where = Path(path).resolve()
     if only_detect:
@@ -90,6 +96,8 @@ def import_command(
     if not as_json_text:
         say(f"{where} is {chosen.format}: {'; '.join(chosen.reasons)}")
     frames = _seen(load(chosen.format).read(chosen.path, options), facts)
+    if copy_masks is not None:
+        frames = _copied(frames, Path(copy_masks).resolve())
     if target is not None:
         reread = _into_store(frames, target, store_uri, facts)
     else:
@@ -136,6 +144,20 @@ def _seen(frames: Iterator[SingleFrame], facts: _Facts) -> Iterator[SingleFrame]
             advance(facts.frames)
     if not facts.frames:
         raise FrameError(f"{facts.format}: no frame was found; {'; '.join(facts.why)}")
+
+
+def _copied(frames: Iterator[SingleFrame], folder: Path) -> Iterator[SingleFrame]:
+    """The frames with their mask files in a folder per mask id."""
+    for frame in frames:
+        for mask in frame.source_record.masks:
+            source = Path(mask.uri)
+            target = folder / safe_name(mask.id) / f"{safe_name(frame.id)}{source.suffix}"
+            if target.exists():
+                raise FrameError(f"{target} is there already; name a new folder, nothing is written over")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            mask.uri = str(target)
+        yield frame
 
 
 def _into_file(frames: Iterator[SingleFrame], output: str) -> Callable[[], Iterator[Any]]:

@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from smalti import kernels
 from smalti.convert import ids_to_samples, samples_to_ids
 from smalti.formats import published
 from smalti.formats.building import frame_of, mask_of
@@ -24,6 +26,7 @@ from smalti.formats.protocol import AnyFrame, Detection, Reading, Writing, Writt
 from smalti.frames import SingleFrame
 from smalti.legend import Entry, Legend
 from smalti.parallel import ordered_map
+from smalti.polygons import area_of_ring, outline
 
 __all__ = ["LOOKS_LIKE", "SAYS", "detect", "read", "write"]
 
@@ -181,12 +184,20 @@ def _jobs(
         ids, objects = _ids(found, names, frame, written.losses)
         place_image(frame, place / stem, options.images, written.losses)
         text = {"annotation": {"filename": f"{stem}.jpg", "imsize": [*found.size_hw, 3], "object": objects}}
-        yield partial(_save, place / f"{stem}_seg.png", ids_to_samples(ids, "ade20k")[:, 0][found.data], text)
+        yield partial(_save, place / f"{stem}_seg.png", ids, found, text)
         written.frames += 1
 
 
-def _save(path: Path, samples: Any, text: dict[str, Any]) -> None:
-    write_png(path, samples)
+def _save(path: Path, ids: NDArray[np.uint32], found: Painted, text: dict[str, Any]) -> None:
+    write_png(path, ids_to_samples(ids, "ade20k")[:, 0][found.data])
+    _, boxes = kernels.count_boxes(found.data, len(found.items) + 1)
+    for row in text["annotation"]["object"]:
+        position = row.pop("position")
+        x, y, w, h = boxes[position].tolist()
+        crop = found.data[y : y + h, x : x + w] == position
+        rings = [outer for outer, _ in outline(crop)] or [[0.0, 0.0]]
+        largest = max(rings, key=area_of_ring)
+        row["polygon"] = {"x": [x + v for v in largest[0::2]], "y": [y + v for v in largest[1::2]]}
     beside = path.with_name(path.name.removesuffix("_seg.png") + ".json")
     beside.write_bytes(msgspec.json.format(msgspec.json.encode(text), indent=1))
 
@@ -208,6 +219,15 @@ def _ids(found: Painted, names: Names, frame: SingleFrame, ledger: Ledger) -> tu
             ledger.add(topic, f"frame {frame.id}: {item.id} becomes instance {wanted} of {item.label!r}")
         used.add(code << 8 | wanted)
         ids[position] = code << 8 | wanted
-        name = {"id": len(objects), "name": item.label, "name_ndx": code, "parts": {"part_level": 0}}
-        objects.append({**name, "raw_name": item.labels[1] if len(item.labels) > 1 else item.label, "attributes": []})
+        told = item.labels[1] if len(item.labels) > 1 else item.label
+        name = {
+            "id": len(objects),
+            "name": item.label,
+            "name_ndx": code,
+            "raw_name": told,
+            "attributes": [],
+            "crop": "0",
+        }
+        parts = {"hasparts": [], "ispartof": [], "part_level": 0}
+        objects.append({**name, "occluded": [], "parts": parts, "position": position})
     return ids, objects

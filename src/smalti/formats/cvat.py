@@ -4,8 +4,10 @@ CVAT's segmentation-mask archive is Pascal VOC with labelmap.txt: the format "vo
 are not read.
 """
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
@@ -149,6 +151,7 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
     options = options or Writing()
     written = Written(folder, 0, Ledger(SAYS))
     labels: dict[str, None] = {}
+    subsets: dict[str, None] = {}
 
     def one(frame: SingleFrame) -> tuple[SingleFrame, tuple[int, int], list[Shape], list[str]]:
         found = list(shapes(frame, mask_id=options.mask_id))
@@ -159,29 +162,37 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
             [_element(s, i) for i, s in enumerate(found)],
         )
 
-    with fresh_folder(folder):
-        body = folder / "annotations.xml"
-        with body.open("w", encoding="utf-8") as file:
-            file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
-            for number, (frame, size, found, lines) in enumerate(
-                ordered_map(one, single_frames(frames), workers=options.workers)
-            ):
-                written.losses.look(frame)
-                if any(a.roi.id is not None for a in frame.annotations) or frame.source_record.masks:
-                    written.losses.add("ids", f"frame {frame.id}")
-                labels |= dict.fromkeys(s.label for s in found)
-                stem = safe_name(frame.id)
-                image = place_image(frame, folder / "images" / stem, options.images, written.losses)
-                name = image.name if image is not None else f"{stem}.jpg"
-                subset = frame.metadata.get("split") or options.split
-                boxes = [_box(a.roi) for a in frame.annotations if a.get_type() == "b2d" and "rle" not in a.roi.meta]
-                file.write(
-                    f'  <image id="{number}" name={quoteattr(name)} subset={quoteattr(str(subset))} '
-                    f'width="{size[1]}" height="{size[0]}">\n{"".join(lines)}{"".join(boxes)}  </image>\n'
-                )
-                written.frames += 1
-            rows = "".join(f"<label><name>{escape(label)}</name></label>" for label in labels)
-            file.write(f"  <meta><task><labels>{rows}</labels></task></meta>\n</annotations>\n")
+    # The labels stand before the images and are known after them, so the images wait in a file of their own.
+    with fresh_folder(folder), SpooledTemporaryFile(1 << 22, "w+", encoding="utf-8") as file:
+        for number, (frame, size, found, lines) in enumerate(
+            ordered_map(one, single_frames(frames), workers=options.workers)
+        ):
+            written.losses.look(frame)
+            if any(a.roi.id is not None for a in frame.annotations) or frame.source_record.masks:
+                written.losses.add("ids", f"frame {frame.id}")
+            labels |= dict.fromkeys(s.label for s in found)
+            stem = safe_name(frame.id)
+            subset = safe_name(str(frame.metadata.get("split") or options.split))
+            subsets[subset] = None
+            image = place_image(frame, folder / "images" / subset / stem, options.images, written.losses)
+            name = image.name if image is not None else f"{stem}.jpg"
+            boxes = [_box(a.roi) for a in frame.annotations if a.get_type() == "b2d" and "rle" not in a.roi.meta]
+            file.write(
+                f'  <image id="{number}" name={quoteattr(name)} subset={quoteattr(subset)} '
+                f'width="{size[1]}" height="{size[0]}">\n{"".join(lines)}{"".join(boxes)}  </image>\n'
+            )
+            written.frames += 1
+        rows = "".join(f"<label><name>{escape(label)}</name></label>" for label in labels)
+        file.seek(0)
+        with (folder / "annotations.xml").open("w", encoding="utf-8") as whole:
+            whole.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
+            parts = escape("\n".join(subsets))
+            tasks = "".join(f"<task><name>{p}</name><subset>{p}</subset></task>" for p in map(escape, subsets))
+            whole.write(
+                f"  <meta><project><tasks>{tasks}</tasks><subsets>{parts}</subsets><labels>{rows}</labels></project></meta>\n"
+            )
+            shutil.copyfileobj(file, whole)
+            whole.write("</annotations>\n")
     return written
 
 

@@ -202,6 +202,8 @@ def write_legend(path: Path, names: Names) -> None:
     for label, number in sorted(names.numbers.items(), key=lambda row: row[1]):
         r, g, b = voc_color(number)
         lines.append(f"{label.replace(':', ' ')}:{r},{g},{b}::")
+    r, g, b = voc_color(255)
+    lines.append(f"ignored:{r},{g},{b}::")  # other readers refuse masks with a color that no line declares
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -25,7 +25,7 @@ SAYS = frozenset({"instances", "ids", "overlap", "boxes", "confidence", "holes"}
 
 
 def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = None) -> Written:
-    """Write `annotations/instances_SPLIT.json` and `SPLIT/` with the images."""
+    """Write `annotations/instances_SPLIT.json` and `images/SPLIT`."""
     options = options or Writing()
     written = Written(folder, 0, Ledger(SAYS))
     names = Names.of(options.legend)
@@ -40,7 +40,7 @@ def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = No
         for frame, size, found in ordered_map(read, single_frames(frames), workers=options.workers):
             written.losses.look(frame)
             number, stem = image_number(frame, used_images), safe_name(frame.id)
-            image = place_image(frame, folder / options.split / stem, options.images, written.losses)
+            image = place_image(frame, folder / "images" / options.split / stem, options.images, written.losses)
             name = image.name if image is not None else f"{stem}.jpg"
             lists.add("images", {"id": number, "file_name": name, "height": size[0], "width": size[1]})
             unread = len(frame.source_record.masks) - any(row[0].item is not None for row in found)

@@ -34,7 +34,7 @@ _MOST = 0xFFFFFF
 
 
 def write(frames: Iterable[AnyFrame], folder: Path, options: Writing | None = None) -> Written:
-    """Write `annotations/panoptic_SPLIT.json`, `annotations/panoptic_SPLIT/*.png` and `SPLIT/` with the images."""
+    """Write `annotations/panoptic_SPLIT.json`, `annotations/panoptic_SPLIT/*.png` and `images/SPLIT`."""
     options = options or Writing()
     written = Written(folder, 0, Ledger(SAYS))
     names = Names.of(options.legend)
@@ -72,7 +72,7 @@ def _jobs(
     masks = folder / "annotations" / f"panoptic_{options.split}"
     for frame, found in each_painted(frames, options, written.losses, prefer="ids"):
         number, stem = image_number(frame, used), safe_name(frame.id)
-        image = place_image(frame, folder / options.split / stem, options.images, written.losses)
+        image = place_image(frame, folder / "images" / options.split / stem, options.images, written.losses)
         height, width = found.size_hw
         name = image.name if image is not None else f"{stem}.jpg"
         lists.add("images", {"id": number, "file_name": name, "height": height, "width": width})
