@@ -110,7 +110,9 @@ def _segments(
             while fresh in taken or fresh in used:
                 fresh += 1
             number = fresh
-            if (item.roi is not None and item.roi.id is not None) or (item.id and found.kind == "ids"):
+            # Regions have no number of their own to lose.
+            is_numbered = found.kind == "ids" or (item.roi is not None and item.roi.id is not None)
+            if item.instance and is_numbered:
                 ledger.add("ids", f"frame {frame.id}: {item.id} becomes {number}")
         used.add(number)
         ids[position] = number
