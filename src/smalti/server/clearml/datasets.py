@@ -253,7 +253,9 @@ def get_tags(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
 
 @endpoint("datasets.get_vector_fields", "viewer")
 def vector_fields(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
-    ids = asked.texts("datasets") or [str(entry.get("dataset")) for entry in asked.items("versions")]
+    ids = asked.texts("datasets") or [
+        str(entry.get("dataset")) for entry in asked.items("versions") if isinstance(entry, dict)
+    ]
     ids = ids or ([asked.needed("dataset")] if "dataset" in asked else [])
     found = []
     for dataset in [Dataset(hub.store, hub.catalog.get_dataset(uuid)) for uuid in dict.fromkeys(ids)]:
