@@ -97,10 +97,10 @@ def shoot(browser: Any, origin: str, folder: Path, wanted: list[str]) -> None:
 
 
 def save(png: bytes, path: Path) -> None:
-    """With a palette: a third of the size, and nothing that the eye misses."""
+    """Lossless: a palette would change the very colours that the pages are about."""
     from PIL import Image
 
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").save(path, optimize=True)
 
 
 def main() -> None:

@@ -146,7 +146,7 @@ function Grid({ source, version, size, table, masks, colors, open }: GridProps) 
   }, []);
   const columns = table ? 1 : Math.max(1, Math.floor((width - GAP) / (size + GAP)));
   const cell = table ? width - 2 * GAP : (width - GAP * (columns + 1)) / columns;
-  const rowHeight = table ? 48 : Math.round((cell - 2) * aspectOf(source)) + CAPTION + GAP;
+  const rowHeight = table ? 48 : Math.ceil((cell - 2) * aspectOf(source)) + CAPTION + 2 + GAP;
   const total = source.total.value ?? 0;
   source.turn.value; // a page that comes in is drawn
   const rows = Math.ceil(total / columns);
