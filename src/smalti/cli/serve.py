@@ -5,6 +5,8 @@ import socket
 import sys
 import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,18 @@ _PORTS_TRIED = 20
 @click.option("--trust-proxy", "proxies", multiple=True, help="Address of a proxy whose X-Forwarded-* headers count.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-requests", is_flag=True, help="A line for every request.")
+@click.option(
+    "--clearml", is_flag=True, help="Also answer ClearML's client, and print the variables that point it here."
+)
+@click.option(
+    "--clearml-env", type=click.Path(dir_okay=False), help="Write those variables here, and keep the key pair in it."
+)
+@click.option(
+    "--clearml-ports",
+    nargs=2,
+    type=click.IntRange(0, 65535),
+    help="Ports of their own for its endpoints and its files.",
+)
 def serve(store: str | None, **options: Any) -> None:
     """Browse and edit STORE at a page of this machine (default: $SMALTI_STORE, else the user's own store)."""
     from smalti.server.app import create_app
@@ -151,7 +165,29 @@ def _run(app: "Server", listening: socket.socket, options: dict[str, Any]) -> No
     )
     if not options["no_browser"] and is_terminal():
         threading.Timer(0.5, webbrowser.open, [link]).start()
-    _server_class()(config, service).run(sockets=[listening])
+    with _clearml(app, config, base, options):
+        _server_class()(config, service).run(sockets=[listening])
+
+
+@contextmanager
+def _clearml(app: "Server", config: Any, base: str, options: dict[str, Any]) -> Iterator[None]:
+    """ClearML's protocol beside the pages, where it is asked for, and the lines that point its client here."""
+    ports, file = options["clearml_ports"], options["clearml_env"]
+    if not (options["clearml"] or ports or file):
+        yield
+        return
+    from smalti.server.clearml import mount, serve_apart, variables
+
+    with ExitStack() as running:
+        if ports:
+            ports = running.enter_context(serve_apart(app.service, options["host"], ports))
+        else:
+            # Around the pages' own front door, which answers without the envelope that the client needs.
+            config.app = mount(app)
+        for name, value in variables(app.service, base, file=Path(file) if file else None, ports=ports or None).items():
+            say(f"export {name}={value}")
+        sys.stdout.flush()
+        yield
 
 
 def _server_class() -> Any:
