@@ -696,8 +696,6 @@ next_window:
 generic_loop:
 	for (;;) {
 		u32 length, offset;
-		const u8 *src;
-		u8 *dst;
 
 		REFILL_BITS();
 		entry = d->u.litlen_decode_table[bitbuf & litlen_tablemask];
@@ -743,16 +741,19 @@ generic_loop:
 		bitsleft -= entry;
 
 		SAFETY_CHECK(offset <= out_next - out);
-		src = out_next - offset;
-		dst = out_next;
-		out_next += length;
 
-		STATIC_ASSERT(DEFLATE_MIN_MATCH_LEN == 3);
-		*dst++ = *src++;
-		*dst++ = *src++;
-		do {
-			*dst++ = *src++;
-		} while (dst < out_next);
+		/*
+		 * smalti: the last bytes of a flat picture stand for thousands
+		 * of pixels, so copy what doubles with each step, not bytes
+		 */
+		while (offset < length) {
+			memcpy(out_next, out_next - offset, offset);
+			out_next += offset;
+			length -= offset;
+			offset *= 2;
+		}
+		memcpy(out_next, out_next - offset, length);
+		out_next += length;
 	}
 
 block_done:
