@@ -79,12 +79,18 @@ KILLED: dict[str, Callable[[Dataset, int], None]] = {
 
 
 # ------------------------------------------------------------------------------------------------ racing processes
-def save_some(folder: str, writer: int, count: int, shared: int) -> list[str]:
-    """Save frames of its own, and frames that every writer saves; returns the ids that were acknowledged."""
+def save_some(folder: str, writer: int, saves: int, shared: int, seconds: float) -> list[str]:
+    """Save frames of its own, and frames that every writer saves: `saves` of each, or for `seconds` where that is 0.
+
+    Returns:
+        The ids that were acknowledged, in order.
+    """
     draft = open_store(folder)["data"]["draft"]
-    done = []
-    for step in range(count):
-        for number in (writer * 100 + step, 900 + step % shared):
+    done: list[str] = []
+    until = time.monotonic() + seconds
+    while len(done) < 2 * saves or (not saves and time.monotonic() < until):
+        step = len(done) // 2
+        for number in ((writer + 1) * 100_000 + step, 900 + step % shared):
             draft.update_frame(frame(number, blob=f"writer {writer}"))
             done.append(f"f{number:04d}")
     return done

@@ -66,11 +66,27 @@ def _translated(what: str) -> Iterator[None]:
             raise StorageError(
                 f"{what}: something it needs is missing ({_first(text)}); run `smalti store verify`"
             ) from error
-        raise StorageError(f"{what}: {_first(text)}") from error
+        hint = next((f"; {hint}" for words, hint in _HINTS.items() if re.search(words, text, re.IGNORECASE)), "")
+        raise StorageError(f"{what}: {_first(text)}{hint}") from error
+
+
+_HINTS = {
+    r"No space left|os error 28|quota exceeded|os error 122": (
+        "the disk is full: free some space and try again; what was acknowledged before is safe"
+    ),
+    r"File too large|os error 27": "a limit on the size of files forbids it; what was acknowledged before is safe",
+    r"Read-only file system|os error 30": "the disk is read-only; is the right one mounted?",
+    r"timed? ?out|error sending request|connection|503|Service Unavailable|SlowDown": (
+        "the object store did not answer; try again: what was acknowledged before is safe"
+    ),
+}
+"""Words of the reason → what to do."""
 
 
 def _first(text: str) -> str:
-    return text.strip().splitlines()[0][:300] if text.strip() else "no reason given"
+    """The first line of a reason, without the place in the engine's own sources."""
+    line = re.sub(r",? ?/\S+\.rs:\d+(:\d+)?", "", text.strip().partition("\n")[0])
+    return line.removeprefix("LanceError(IO): ")[:300] or "no reason given"
 
 
 def local_root(uri: str) -> Path | None:

@@ -107,11 +107,13 @@ def maintain(
 def _maintain_version(version: "DatasetVersion", older_than: timedelta, done: Upkeep) -> None:
     row = version.row
     branch = version.dataset.engine.at(row.branch)
-    if row.state == "draft":
-        with version.lease("maintenance") as renew, version.writing() as writable:
-            tidy(writable, renew)
-        done.tidied.append(f"{version.dataset.name}@{version.name}")
-    done.bytes_freed += branch.clean_up(older_than)
+    try:
+        if row.state == "draft":
+            with version.lease("maintenance") as renew, version.writing() as writable:
+                tidy(writable, renew)
+            done.tidied.append(f"{version.dataset.name}@{version.name}")
+    finally:  # on a full disk nothing can be tidied, and this makes room
+        done.bytes_freed += branch.clean_up(older_than)
 
 
 def sweep(dataset: Any, sweep_after: timedelta) -> list[str]:
