@@ -17,6 +17,8 @@ from smalti.errors import FrameError
 from smalti.formats.building import frame_of, mask_of
 from smalti.formats.content import Painted
 from smalti.formats.files import decode_json, folders, pictures, png_mode
+from smalti.formats.folder import find_legend
+from smalti.formats.folder_names import MASK_FOLDERS
 from smalti.formats.losses import Ledger
 from smalti.formats.output import each_painted, fresh_folder, place_image, run, safe_name, voc_palette, write_png
 from smalti.formats.protocol import AnyFrame, Detection, Reading, Writing, Written
@@ -58,7 +60,7 @@ def _videos(path: Path) -> list[Path]:
     for folder in folders(path, depth=4):
         masks = [p for p in pictures(folder) if p.suffix.lower() == ".png"]
         if not _is_annotated(folder):
-            masks = [p for p in masks if _NUMBER.match(p.stem)]
+            masks = _numbered(masks)
         if len(masks) < 1 or folder.parent.name.lower() in _IMAGE_FOLDERS:
             continue
         mode = png_mode(masks[0])
@@ -67,9 +69,22 @@ def _videos(path: Path) -> list[Path]:
     return found
 
 
+def _numbered(masks: list[Path]) -> list[Path]:
+    """The masks whose names are a number after the same words: `2007_1` and `2008_1` are pictures of no one video."""
+    told = [(path, _NUMBER.match(path.stem)) for path in masks]
+    words = {path.stem[: match.start(1)] for path, match in told if match is not None}
+    return [path for path, match in told if match is not None] if len(words) == 1 else []
+
+
 def _is_named(folder: Path, root: Path, kind: str, count: int) -> bool:
     """A folder under Annotations is one; another is only if its masks are palettes, or images of the same video exist."""
-    return _is_annotated(folder) or (kind == "palette" and count > 1 and folder != root)
+    if _is_annotated(folder):
+        return True
+    # A plain folder of class masks may be numbered too; its name and its legend tell.
+    is_plain = folder.name.lower() in MASK_FOLDERS and (
+        folder.name.lower().startswith("segmentation") or find_legend(folder.parent) is not None
+    )
+    return kind == "palette" and count > 1 and folder != root and not is_plain
 
 
 def _is_annotated(folder: Path) -> bool:

@@ -1,7 +1,8 @@
 """Folder of images + folder of masks + legend file, of any shape: the layout that most people have.
 
-Images and masks are paired by file stem, after the endings that tools append (`_L`, `_mask`, `_gtFine_labelIds`,
-`_leftImg8bit`, `.out`, …) are taken off. Nothing is copied.
+Masks are found by the name of their folder, else by their own names (`1_mask.png` beside `1.png`), else by what is in
+them. Images and masks are paired by file stem, after what tools put before and after it is taken off (see
+`folder_names`). Nothing is copied.
 """
 
 import re
@@ -12,73 +13,24 @@ from pathlib import Path
 
 from smalti.annotations import MaskAnnotation
 from smalti.errors import FrameError
+from smalti.formats.files import png_mode
+from smalti.formats.folder_names import (
+    LEGEND_FILES,
+    MASK_FOLDERS,
+    is_image_folder,
+    is_mask_folder,
+    looks_like_labels,
+    says_mask,
+    stem_of,
+)
 from smalti.frames import SingleFrame
 from smalti.ids import encoding_kind
 from smalti.legend import Legend
 
 __all__ = ["Folder", "Unpaired", "find_legend", "read_folder"]
 
-MASK_FOLDERS: tuple[str, ...] = (
-    "masks",
-    "mask",
-    "labels",
-    "label",
-    "annotations",
-    "gt",
-    "gtfine",
-    "ground_truth",
-    "groundtruth",
-    "segmentation",
-)
-MASK_FOLDERS += (
-    "segmentationclass",
-    "segmentationclassaug",
-    "seg",
-    "segs",
-    "semantic",
-    "labelids",
-    "targets",
-    "annotation",
-)
-IMAGE_FOLDERS = (
-    "images",
-    "image",
-    "imgs",
-    "img",
-    "frames",
-    "frame",
-    "jpegimages",
-    "leftimg8bit",
-    "rgb",
-    "photos",
-    "pictures",
-    "inputs",
-)
-LEGEND_FILES: tuple[str, ...] = (
-    "legend.json",
-    "label_colors.txt",
-    "class_dict.csv",
-    "labelmap.txt",
-    "legend.csv",
-    "legend.txt",
-    "classes.json",
-)
-LEGEND_FILES += (
-    "labels.json",
-    "label_map.json",
-    "dataset_meta.json",
-    "classes.csv",
-    "classes.txt",
-    "labels.txt",
-    "class_names.txt",
-)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 CLIPS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
-_ENDINGS = re.compile(
-    r"(_gtFine_(labelIds|instanceIds|color|labelTrainIds)|_leftImg8bit|_segmentation|_semantic|_instance|_labelIds|_labels?"
-    r"|_masks?|_seg|_L|_gt|_color|\.out|_train_id|_id|_rgb|_image|_img)$",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +102,14 @@ def read_folder(
         FrameError: no masks were found; the message says what was looked for.
         LegendError: the legend file cannot be read.
     """
-    mask_files = _files(root, masks) if masks is not None else _guess(root, MASK_FOLDERS)
-    beside = not mask_files and masks is None and images is None
-    if beside:
-        mask_files = [path for path in _pictures(root) if _ENDINGS.search(path.stem)]
+    mask_files, image_files = _found(root, images, masks)
     if not mask_files:
         said = (
             f"no pictures match {str(masks)!r}"
             if masks is not None
-            else f"no subfolder is called {', '.join(MASK_FOLDERS[:6])}, …"
+            else f"no subfolder is called {', '.join(MASK_FOLDERS[:6])}, … and no pictures look like label maps"
         )
         raise FrameError(f"{root}: {said}; name the folder (or a pattern) of the masks")
-    taken = set(mask_files)
-    if images is not None:
-        image_files = _files(root, images)
-    elif beside:
-        image_files = [path for path in _pictures(root) if path not in taken]
-    else:
-        image_files = _best_images(root, mask_files)
     read, path = _legend_of(root, mask_files[0].parent, legend)
     kind = encoding or _encoding_of(mask_files[0], read)
     if encoding is not None and read is not None and (meant := encoding_kind(encoding)) and meant[0] == "indices":
@@ -184,6 +126,28 @@ def read_folder(
         f"{sum(image is not None for image, _ in pairs)} pairs by file stem",
     )
     return Folder(tuple(pairs), read, path, kind, why)
+
+
+def _found(root: Path, images: str | Path | None, masks: str | Path | None) -> tuple[list[Path], list[Path]]:
+    """The files of the masks and of the images: as named, by their folders, side by side, or by their content."""
+    found = _files(root, masks) if masks is not None else _guess(root)
+    if images is not None:
+        return found or _by_content(root), _files(root, images)
+    if found or masks is not None:
+        return found, _best_images(root, found)
+    pictures = _pictures(root)
+    found = [path for path in pictures if says_mask(path)]
+    if found:
+        return found, [path for path in pictures if not says_mask(path)]
+    found = _by_content(root)
+    return found, _best_images(root, found)
+
+
+def _by_content(root: Path) -> list[Path]:
+    """The pictures with the few values of a label map: of the folder itself, with a legend of that below it with most."""
+    listed = [_pictures(folder) for folder in (_subfolders(root) if find_legend(root) is not None else [root])]
+    listed.sort(key=len, reverse=True)
+    return next((pictures for pictures in listed if looks_like_labels(pictures)), [])
 
 
 def find_legend(folder: Path) -> Path | None:
@@ -209,13 +173,13 @@ def _legend_of(root: Path, mask_folder: Path, given: str | Path | Legend | None)
 
 
 def _encoding_of(mask: Path, legend: Legend | None) -> str | None:
-    """Grey masks whose legend numbers its entries store indices; everything else is looked at when it is decoded."""
-    if legend is None or not legend.has_codes():
+    """Grey masks whose legend numbers its entries store indices, and so do grey and palette masks without a legend."""
+    mode = png_mode(mask)
+    if legend is None:
+        return "index" if mode is not None and mode.kind in ("grey", "palette") else None
+    if not legend.has_codes():
         return None
-    with mask.open("rb") as file:
-        head = file.read(26)
-    is_grey_png = head[:8] == b"\x89PNG\r\n\x1a\n" and head[25] in (0, 4)
-    return "index" if is_grey_png or legend.kind == "indices" else None
+    return "index" if legend.kind == "indices" or (mode is not None and mode.kind in ("grey", "grey+alpha")) else None
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -241,48 +205,39 @@ def _subfolders(root: Path) -> list[Path]:
     return [root, *sorted(path for path in root.rglob("*") if path.is_dir() and not path.name.startswith("."))]
 
 
-def _guess(root: Path, names: tuple[str, ...]) -> list[Path]:
-    for name in names:
+def _guess(root: Path) -> list[Path]:
+    for name in MASK_FOLDERS:
         found = [p for folder in _subfolders(root) if folder.name.lower() == name for p in _files(folder, ".")]
         if found:
             return sorted(set(found))
-    wanted = [f for f in _subfolders(root)[1:] if re.search(r"(mask|label|(^|_)gt|annot)", f.name.lower())]
-    return [path for folder in wanted for path in _pictures(folder)]
+    return [path for folder in _subfolders(root)[1:] if is_mask_folder(folder.name) for path in _pictures(folder)]
 
 
 def _best_images(root: Path, masks: list[Path]) -> list[Path]:
-    """The pictures of every other folder that holds partners; folders named like images first, then those with more."""
+    """The pictures of folders that hold partners: those named like images, else those that hold no label maps."""
     taken = {path.parent for path in masks}
-    wanted = {_stem(path) for path in masks}
+    wanted = {stem_of(path) for path in masks}
     ranked = []
     for folder in _subfolders(root):
         pictures = [] if folder in taken else _pictures(folder)
-        partners = len({_stem(path) for path in pictures} & wanted)
-        if partners:
-            is_named = folder.name.lower() in IMAGE_FOLDERS or folder.name.lower().startswith(("image", "frame", "img"))
-            ranked.append((not is_named, -partners, folder.as_posix(), pictures))
+        partners = [path for path in pictures if stem_of(path) in wanted]
+        if partners and (is_image_folder(folder.name) or not looks_like_labels(partners)):
+            ranked.append((not is_image_folder(folder.name), -len(partners), folder.as_posix(), pictures))
     ranked.sort(key=lambda row: row[:3])
     if ranked and not ranked[0][0]:
         ranked = [row for row in ranked if not row[0]]
     return [path for row in ranked for path in row[3]]
 
 
-def _stem(path: Path) -> str:
-    stem = path.stem
-    while (short := _ENDINGS.sub("", stem)) != stem and short:
-        stem = short
-    return stem
-
-
 def _pair(images: Iterable[Path], masks: Iterable[Path]) -> tuple[list[tuple[Path | None, Path]], list[Unpaired]]:
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for image in images:
-        by_stem[_stem(image)].append(image)
+        by_stem[stem_of(image)].append(image)
     pairs: list[tuple[Path | None, Path]] = []
     loose: list[Unpaired] = []
     met: set[str] = set()
     for mask in masks:
-        stem = _stem(mask)
+        stem = stem_of(mask)
         partners = by_stem.get(stem, [])
         met.add(stem)
         if not partners and by_stem:
