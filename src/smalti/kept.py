@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 from smalti import codecs, kept_file, storage
 from smalti.errors import StorageError
-from smalti.kept_file import DamagedError
+from smalti.kept_file import Box, DamagedError, Place
 from smalti.labelmap import LabelMap
 from smalti.legend import Legend
 from smalti.storage import CacheInfo
@@ -46,7 +46,6 @@ _TOUCH_NS = 60 * 10**9
 _STALE_TMP_S = 3600.0
 _MOST_KNOWN = 200_000
 
-Box = tuple[int, int, int, int]
 Question = tuple[Any, ...]
 
 
@@ -119,12 +118,13 @@ class KeptMaps:
         """The key of a mask file's bytes read with a legend; `question` is whatever else the labels depend on."""
         return _key(_digest(data), (legend, *sorted(question.items())))
 
-    def get(self, key: KeptKey, box2d_xywh: Box | None = None) -> LabelMap | None:
+    def get(self, key: KeptKey, box2d_xywh: Box | Place | None = None) -> LabelMap | None:
         """The map, or None where it is not kept or was damaged (then it is removed).
 
         Args:
             key: of the map.
-            box2d_xywh: a box in pixels; only tiles that it touches are read. `settled` speaks of the whole map.
+            box2d_xywh: a box in pixels, or a function that is told (height, width) of the map and says which; only tiles
+                that it touches are read. `settled` speaks of the whole map.
 
         Raises:
             ValueError: the box does not lie in the map.

@@ -13,6 +13,7 @@ fast as memory is written. Where runs do not pay (noise, very fine structures) e
 import os
 import sys
 import zlib
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 from typing import Any, Literal
@@ -29,6 +30,9 @@ from smalti.legend import Entry, Kind, Legend
 __all__ = ["TILE", "VERSION", "DamagedError", "pack", "read"]
 
 VERSION = 1
+Box = tuple[int, int, int, int]
+Place = Callable[[tuple[int, int]], Box | None]
+
 TILE = 128
 """Pixels: a crop of 512×512 that begins anywhere touches at most 25 of the 128 tiles of 2048×1024."""
 
@@ -114,13 +118,13 @@ def _body(tiles: Tiles, labels: NDArray[Any]) -> tuple[tuple[int, ...], list[byt
     return tuple(len(part) for part in parts), parts
 
 
-def read(descriptor: int, legend: Legend | None, box2d_xywh: tuple[int, int, int, int] | None) -> LabelMap:
+def read(descriptor: int, legend: Legend | None, box2d_xywh: Box | Place | None) -> LabelMap:
     """The map in an open file, or a box of it; only the rows of tiles that the box touches are read.
 
     Args:
         descriptor: of the file, open for reading.
         legend: what the map was asked with.
-        box2d_xywh: in pixels, within the map; None = all.
+        box2d_xywh: in pixels, within the map; None = all. Or a function that is told (height, width) and says which.
 
     Raises:
         DamagedError: a header or a tile that is needed is not what was written.
@@ -128,7 +132,7 @@ def read(descriptor: int, legend: Legend | None, box2d_xywh: tuple[int, int, int
     """
     head, header = _header(descriptor, _HEAD_READ if box2d_xywh else _WHOLE_READ)
     height, width = header.size_hw
-    box = box2d_xywh or (0, 0, width, height)
+    box = (box2d_xywh(header.size_hw) if callable(box2d_xywh) else box2d_xywh) or (0, 0, width, height)
     if min(box[0], box[1]) < 0 or min(box[2], box[3]) < 1 or box[0] + box[2] > width or box[1] + box[3] > height:
         raise ValueError(f"box2d_xywh is {box}, the map is {width}×{height}; a box of at least 1×1 within it is needed")
     if header.byte_order != sys.byteorder:

@@ -1,7 +1,11 @@
 """One mask to be read, written down: where its bytes are, and how to understand them. Single masks and runs of a clip."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from smalti import codecs, kept, storage
 from smalti.binding import MaskPlan
@@ -14,9 +18,12 @@ from smalti.legend import Legend
 from smalti.open_clips import OpenClip, is_clip, lend_clip
 from smalti.records import Source
 
-__all__ = ["Reading", "join", "plan_reading", "raster_at", "read_mask", "read_run"]
+__all__ = ["Peek", "Reading", "join", "naming", "plan_reading", "raster_at", "read_mask", "read_run", "read_window"]
 
 Ready = Callable[[], LabelMap]
+Box = tuple[int, int, int, int]
+Peek = Callable[[Box], NDArray[Any]]
+"""box2d_xywh → the entry numbers in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,51 @@ def _read(reading: Reading, data: bytes | None) -> LabelMap:
     return _label(raster, reading)
 
 
+def read_window(reading: Reading, place: Callable[[tuple[int, int], Peek], Box], data: bytes | None = None) -> LabelMap:
+    """A box of a mask. Of a kept map only the tiles that the box touches are read; else the whole mask is, and kept.
+
+    Args:
+        reading: the mask.
+        place: is told (height, width) of the mask and how to look at boxes of it, and says which box is wanted.
+        data: the file's bytes where somebody has fetched them already.
+    """
+    shelf = kept.in_use()
+    asked = None
+    if shelf is not None and not reading.strict:
+        asked, data = shelf.ask(reading.uri, reading.question, data=data, is_clip=reading.is_clip)
+        if asked is not None and (found := _kept_window(shelf, asked, place)) is not None:
+            return found
+    whole = _named(reading, lambda: _read(reading, data))
+    if shelf is not None and asked is not None:
+        shelf.keep(asked, whole)
+    x, y, width, height = place(whole.size_hw, lambda box: _cut(whole, box))
+    return replace(whole, data=_cut(whole, (x, y, width, height)))
+
+
+def _kept_window(
+    shelf: kept.KeptMaps, asked: kept.Asked, place: Callable[[tuple[int, int], Peek], Box]
+) -> LabelMap | None:
+    def peek(box: Box) -> NDArray[Any]:
+        found = shelf.get(asked.key, box)
+        if found is None:
+            raise _VanishedError
+        return found.data
+
+    try:
+        return shelf.get(asked.key, lambda size_hw: place(size_hw, peek))
+    except _VanishedError:
+        return None
+
+
+class _VanishedError(Exception):
+    """A kept map was removed between two looks at it."""
+
+
+def _cut(found: LabelMap, box: Box) -> NDArray[Any]:
+    x, y, width, height = box
+    return found.data[y : y + height, x : x + width]
+
+
 def read_run(readings: Iterable[Reading]) -> Iterator[tuple[Reading, LabelMap | Ready | DecodeError]]:
     """Pictures of one clip in one forward pass: readings of one URI in the order of their times.
 
@@ -187,15 +239,22 @@ def _label(raster: Raster, reading: Reading) -> LabelMap:
     )
 
 
+@contextmanager
+def naming(uri: str) -> Iterator[None]:
+    """Errors that leave this block say which file they speak of."""
+    try:
+        yield
+    except DecodeError as error:
+        raise _with_uri(error, uri) from error.__cause__
+
+
 def raster_at(uri: str, content_type: str | None, at_ms: float, *, clamp: bool = False) -> Raster:
     """The stored samples of a still, or of the picture of a clip that is nearest to a time."""
     if not is_clip(uri, content_type):
         data = storage.fetch(uri)
         if not codecs.is_video(content_type, data[:HEAD_BYTES]):
-            try:
+            with naming(uri):
                 return codecs.decode_still(data, content_type=content_type)
-            except DecodeError as error:
-                raise _with_uri(error, uri) from error.__cause__
     with lend_clip(uri, content_type) as opened:
         return _picture(opened, at_ms, clamp=clamp)
 
@@ -212,10 +271,8 @@ def _picture(opened: OpenClip, at_ms: float, *, clamp: bool) -> Raster:
 
 
 def _named(reading: Reading, read: Ready) -> LabelMap:
-    try:
+    with naming(reading.uri):
         return read()
-    except DecodeError as error:
-        raise _with_uri(error, reading.uri) from error.__cause__
 
 
 def _with_uri(error: DecodeError, uri: str) -> DecodeError:

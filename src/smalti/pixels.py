@@ -3,15 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti import storage
+from smalti import codecs, storage
 from smalti.binding import MaskPlan
+from smalti.codecs.picture import Place, decode_rgb, whole
 from smalti.codecs.raster import Raster
 from smalti.codecs.show import to_rgb
+from smalti.codecs.sniff import HEAD_BYTES
 from smalti.decode import Lossy, alpha_of
 from smalti.errors import FrameError
 from smalti.labelmap import LabelMap
 from smalti.legend import Legend
-from smalti.mask_reading import join, plan_reading, raster_at, read_mask
+from smalti.mask_reading import join, naming, plan_reading, raster_at, read_mask
 from smalti.open_clips import MAX_OPEN_CLIPS, close_clips, is_clip, open_clip
 from smalti.records import Mask, Source
 
@@ -20,6 +22,7 @@ __all__ = [
     "alpha",
     "close_clips",
     "image",
+    "image_box",
     "is_clip",
     "join",
     "label_map",
@@ -34,9 +37,32 @@ Options = tuple[Lossy, int | None, bool, bool]
 
 def image(source: Source, base: str | None, *, upright: bool = False) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a source; see `SingleFrame.image`."""
+    if not upright:
+        return image_box(source, base)
     raster = source_raster(source, base)
-    rgb = to_rgb(raster)
-    return _turn(rgb, raster) if upright else rgb
+    return _turn(to_rgb(raster), raster)
+
+
+def image_box(
+    source: Source, base: str | None, place: Place = whole, *, data: bytes | None = None
+) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8 RGB: the box of a source's picture that `place` chooses, as stored.
+
+    Args:
+        source: the record.
+        base: the folder that a relative URI is meant from.
+        place: (height, width) of the picture → box2d_xywh within it.
+        data: the file's bytes where somebody has them.
+    """
+    uri = join(source.uri, base)
+    if not is_clip(uri, source.content_type):
+        data = data if data is not None else storage.fetch(uri)
+        if not codecs.is_video(source.content_type, data[:HEAD_BYTES]):
+            with naming(uri):
+                return decode_rgb(data, content_type=source.content_type, place=place)
+    rgb = to_rgb(raster_at(uri, source.content_type, source.timestamp))
+    x, y, width, height = place((rgb.shape[0], rgb.shape[1]))
+    return rgb[y : y + height, x : x + width]
 
 
 def source_raster(source: Source, base: str | None) -> Raster:
