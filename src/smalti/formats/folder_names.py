@@ -18,16 +18,57 @@ __all__ = [
     "stem_of",
 ]
 
-MASK_FOLDERS: tuple[str, ...] = tuple(
-    "masks mask labels label annotations gt gtfine ground_truth groundtruth segmentation segmentationclass "
-    "segmentationclassaug seg segs semantic labelids targets annotation".split()
+MASK_FOLDERS: tuple[str, ...] = (
+    "masks",
+    "mask",
+    "labels",
+    "label",
+    "annotations",
+    "gt",
+    "gtfine",
+    "ground_truth",
+    "groundtruth",
+    "segmentation",
+    "segmentationclass",
+    "segmentationclassaug",
+    "seg",
+    "segs",
+    "semantic",
+    "labelids",
+    "targets",
+    "annotation",
 )
 IMAGE_FOLDERS = frozenset(
-    "images image imgs img frames frame jpegimages leftimg8bit rgb photos pictures inputs".split()
+    [
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "frames",
+        "frame",
+        "jpegimages",
+        "leftimg8bit",
+        "rgb",
+        "photos",
+        "pictures",
+        "inputs",
+    ]
 )
-LEGEND_FILES: tuple[str, ...] = tuple(
-    "legend.json label_colors.txt class_dict.csv labelmap.txt legend.csv legend.txt classes.json labels.json "
-    "label_map.json dataset_meta.json classes.csv classes.txt labels.txt class_names.txt".split()
+LEGEND_FILES: tuple[str, ...] = (
+    "legend.json",
+    "label_colors.txt",
+    "class_dict.csv",
+    "labelmap.txt",
+    "legend.csv",
+    "legend.txt",
+    "classes.json",
+    "labels.json",
+    "label_map.json",
+    "dataset_meta.json",
+    "classes.csv",
+    "classes.txt",
+    "labels.txt",
+    "class_names.txt",
 )
 _MASK_ENDING = re.compile(
     r"(_gtFine_(labelIds|instanceIds|color|labelTrainIds)|_segmentation|_semantic|_instance|_labelIds|_labels?|_masks?"
