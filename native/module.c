@@ -2,6 +2,7 @@
  * checked again, so that no call from Python can reach past a buffer. The GIL is released around every loop.
  * Limited API: one build serves every CPython from 3.11 on. */
 #define PY_SSIZE_T_CLEAN
+#include "bind_fold.h"
 #include "bind_maps.h"
 #include "bind_png.h"
 #include "binding.h"
@@ -211,6 +212,7 @@ static PyMethodDef methods[] = {
     {"contour", py_contour, METH_VARARGS, "labels, width, edge"},
     SMALTI_PNG_METHODS,
     SMALTI_MAP_METHODS,
+    SMALTI_FOLD_METHODS,
     {"repair", py_repair, METH_VARARGS, "y, cb, cr, width, cell, colors, parameters, positions, counts"},
     {NULL, NULL, 0, NULL},
 };

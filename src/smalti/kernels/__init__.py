@@ -24,10 +24,12 @@ __all__ = [
     "count",
     "count_boxes",
     "count_colors",
+    "fold",
     "gather_exact",
     "gather_table",
     "label_planes",
     "lookup",
+    "mix",
     "nearest_table",
     "png_discover",
     "png_gather",
@@ -68,10 +70,12 @@ if TYPE_CHECKING or not IS_NATIVE:
         count,
         count_boxes,
         count_colors,
+        fold,
         gather_exact,
         gather_table,
         label_planes,
         lookup,
+        mix,
         nearest_table,
         png_discover,
         png_gather,
@@ -100,5 +104,6 @@ else:
         runs_decode,
         runs_encode,
     )
+    from smalti.kernels.native_fold import fold, mix
     from smalti.kernels.native_maps import label_planes, tiles_pack, tiles_unpack
     from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels

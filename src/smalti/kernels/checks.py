@@ -10,6 +10,7 @@ __all__ = [
     "as_opacity",
     "as_pairs",
     "as_pixels",
+    "as_sequences",
     "as_table",
     "label_beyond",
     "legend_arrays",
@@ -37,6 +38,17 @@ def as_labels(labels: NDArray[Any], name: str = "labels", *, ndim: int = 2) -> N
     if labels.ndim != ndim or labels.dtype not in LABEL_TYPES:
         raise ValueError(f"{name}: expected {ndim} dimensions of uint8, uint16 or uint32, got {_shape(labels)}")
     return np.ascontiguousarray(labels)
+
+
+def as_sequences(values: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Bytes or words in C order, and where each sequence of them begins, with the end of the last: (n + 1,) int64."""
+    if values.ndim != 1 or values.dtype not in (np.uint8, np.uint64):
+        raise ValueError(f"values: expected one dimension of uint8 or uint64, got {_shape(values)}")
+    if offsets.ndim != 1 or not len(offsets) or offsets.dtype.kind != "i":
+        raise ValueError(f"offsets: expected (n + 1,) signed integers, got {_shape(offsets)}")
+    if offsets[0] < 0 or offsets[-1] > len(values) or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError(f"offsets: expected ascending positions within the {len(values)} values")
+    return np.ascontiguousarray(values), np.ascontiguousarray(offsets, np.int64)
 
 
 def as_pairs(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

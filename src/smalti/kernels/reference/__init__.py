@@ -2,6 +2,7 @@
 
 from smalti.kernels.reference.blend import blend
 from smalti.kernels.reference.count import confusion, count, count_boxes, count_colors
+from smalti.kernels.reference.fold import fold, mix
 from smalti.kernels.reference.gather import gather_exact, gather_table, lookup, nearest_table
 from smalti.kernels.reference.png import png_discover, png_gather, png_header, png_indices, png_labels
 from smalti.kernels.reference.repair import RepairParameters, repair
@@ -17,10 +18,12 @@ __all__ = [
     "count",
     "count_boxes",
     "count_colors",
+    "fold",
     "gather_exact",
     "gather_table",
     "label_planes",
     "lookup",
+    "mix",
     "nearest_table",
     "png_discover",
     "png_gather",

@@ -1,0 +1,34 @@
+/* The hashing kernels for Python: kernels/native_fold.py checks and allocates. */
+#include "bind_fold.h"
+#include "fold.h"
+#include "kernels.h"
+
+PyObject *py_fold(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer b[3];
+    if (!PyArg_ParseTuple(args, "y*y*w*", &b[0], &b[1], &b[2])) return NULL;
+    int status = KERNEL_BAD_SIZE;
+    size_t sequences = items(&b[2]);
+    if (b[1].itemsize == 8 && b[2].itemsize == 8 && items(&b[1]) == sequences + 1) {
+        Py_BEGIN_ALLOW_THREADS
+        status = fold(b[0].buf, items(&b[0]), (size_t)b[0].itemsize, b[1].buf, sequences, b[2].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, 3);
+    return result_of(status);
+}
+
+PyObject *py_mix(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer words;
+    if (!PyArg_ParseTuple(args, "w*", &words)) return NULL;
+    int status = KERNEL_BAD_SIZE;
+    if (words.itemsize == 8) {
+        Py_BEGIN_ALLOW_THREADS
+        mix_words(words.buf, items(&words));
+        status = KERNEL_OK;
+        Py_END_ALLOW_THREADS
+    }
+    release(&words, 1);
+    return result_of(status);
+}

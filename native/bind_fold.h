@@ -1,0 +1,14 @@
+#ifndef SMALTI_BIND_FOLD_H
+#define SMALTI_BIND_FOLD_H
+
+#include "binding.h"
+
+PyObject *py_fold(PyObject *self, PyObject *args);
+PyObject *py_mix(PyObject *self, PyObject *args);
+
+#define SMALTI_FOLD_METHODS                                    \
+    {"fold", py_fold, METH_VARARGS, "values, offsets, out"}, { \
+        "mix", py_mix, METH_VARARGS, "words, in place"         \
+    }
+
+#endif

@@ -1,0 +1,11 @@
+/* Content hashes of rows: sequences folded into one word each, words mixed. No Python. */
+#ifndef SMALTI_FOLD_H
+#define SMALTI_FOLD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int fold(const void *values, size_t n, size_t size, const int64_t *offsets, size_t sequences, uint64_t *out);
+void mix_words(uint64_t *words, size_t n);
+
+#endif
