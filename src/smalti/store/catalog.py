@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from smalti.errors import VersionError, VersionFrozen
+from smalti.errors import StorageError, VersionError, VersionFrozen
 from smalti.store.catalog_backend import Backend, InUse, Orphan, Taken, checked
 from smalti.store.rows import (
     KINDS,
@@ -113,6 +113,7 @@ class Catalog:
         self._clock = clock
         self._lock = threading.Lock()
         self._opened: tuple[int, Backend] | None = None
+        self._held_back: dict[str, LeaseRow] = {}
 
     def __repr__(self) -> str:
         return f"Catalog({self._opener!r})"
@@ -233,6 +234,8 @@ class Catalog:
         Raises:
             VersionError: somebody holds it; the message says who and until when. Or there is no such version.
         """
+        if version in self._held_back:
+            self.release_lease(self._held_back.pop(version))
         now = self._now()
         lease = LeaseRow(
             **checked(LeaseRow, {"version": version, "owner": owner, "expires": now + _ttl(ttl_s), "token": new_uuid()})
@@ -263,8 +266,15 @@ class Catalog:
         return renewed
 
     def release_lease(self, lease: LeaseRow) -> None:
-        """Give a lease back; one that is lost already is no error."""
-        self.connect().delete(LeaseRow, lease.version, {"token": [lease.token]})
+        """Give a lease back; one that is lost already is no error.
+
+        Where that cannot be written down (a full disk, a store that is away), it runs out by itself, or is given back
+        before the version is next asked for here: what was done under the lease is done.
+        """
+        try:
+            self.connect().delete(LeaseRow, lease.version, {"token": [lease.token]})
+        except StorageError:
+            self._held_back[lease.version] = lease
 
     def get_lease(self, version: str) -> LeaseRow | None:
         """Who holds a version now."""

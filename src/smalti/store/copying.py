@@ -4,7 +4,8 @@ A backup is a copy to another store. A purge is a copy without some frames, put 
 and shared files cannot be cleaned of a frame in any other way.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,13 @@ Pins = dict[str, tuple[int, int]]
 _AT_ONCE = 1 << 16
 
 
-def copy_rows(source: Engine, versions: Iterable[VersionRow], target: Engine, without: Collection[str] = ()) -> Pins:
+def copy_rows(
+    source: Engine,
+    versions: Iterable[VersionRow],
+    target: Engine,
+    without: Collection[str] = (),
+    renew: Callable[[], None] = lambda: None,
+) -> Pins:
     """Every version's rows into an empty table, parents first; returns version id → (base, head) there."""
     family = source.branches()
     rows = {row.branch: row for row in versions}
@@ -44,8 +51,8 @@ def copy_rows(source: Engine, versions: Iterable[VersionRow], target: Engine, wi
         new = target.at(row.branch)
         _add_promoted(old, new)
         start = None if parent is None else source.at(parent.branch, since)
-        _copy_branch(old, new, start, since, set(without))
-        tidy(new, lambda: None)
+        _copy_branch(old, new, start, since, set(without), renew)
+        tidy(new, renew)
         if row.state == "published":
             target.tag("pub", row.branch, new.version)
         pins[row.uuid] = (base, new.version)
@@ -77,7 +84,9 @@ def _filled(field: pa.Field, batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([values_of(batch.column("meta"), field)], schema=pa.schema([field]))
 
 
-def _copy_branch(old: Branch, new: Branch, start: Branch | None, since: int, without: set[str]) -> None:
+def _copy_branch(
+    old: Branch, new: Branch, start: Branch | None, since: int, without: set[str], renew: Callable[[], None]
+) -> None:
     """The rows of `old` into `new`, which begins as a copy of `start`."""
     schema = new.schema
     if start is not None:
@@ -93,6 +102,7 @@ def _copy_branch(old: Branch, new: Branch, start: Branch | None, since: int, wit
         if sum(map(len, waiting)) >= _AT_ONCE:
             _write(new, waiting, is_fresh=start is None)
             waiting = []
+            renew()
     _write(new, waiting, is_fresh=start is None)
 
 
@@ -135,21 +145,28 @@ def _was_there(dataset: "Dataset", frame_ids: Sequence[str]) -> bool:
 def _rebuild(dataset: "Dataset", without: Sequence[str]) -> None:
     """Copy a dataset without some frames and put the copy in its place."""
     catalog = dataset.catalog
-    versions = [version.row for version in dataset.versions()]
-    leases = [catalog.acquire_lease(row.uuid, "a purge", 3600) for row in versions]
+    versions = dataset.versions()
     row = dataset.row
     fresh = msgspec.structs.replace(row, uri=f"{row.uuid}-{new_uuid()[:8]}.lance")
     target = dataset.store.engine_of(fresh)
-    try:
-        target.create()
-        pins = copy_rows(dataset.engine, versions, target, without)
-        # One change of one row moves the dataset; what follows from it can be repeated after a crash.
-        moving = {"old": row.uri, "pins": {uuid: list(pin) for uuid, pin in pins.items()}}
-        catalog.update_dataset(row.uuid, uri=fresh.uri, extra=dict(row.extra) | {"moving": moving})
-        finish_move(dataset.store, catalog.get_dataset(row.uuid))
-    finally:
-        for lease in leases:
-            catalog.release_lease(lease)
+    with ExitStack() as leases:
+        renewals = [leases.enter_context(version.lease("a purge")) for version in versions]
+
+        def renew() -> None:
+            for keep in renewals:
+                keep()
+
+        try:
+            target.create()
+            pins = copy_rows(dataset.engine, [version.row for version in versions], target, without, renew)
+            # One change of one row moves the dataset; what follows from it can be repeated after a crash.
+            moving = {"old": row.uri, "pins": {uuid: list(pin) for uuid, pin in pins.items()}}
+            moved = catalog.update_dataset(row.uuid, uri=fresh.uri, extra=dict(row.extra) | {"moving": moving})
+        except BaseException:
+            if catalog.get_dataset(row.uuid).uri == row.uri and target.exists():
+                target.drop()  # half a copy, which nothing refers to
+            raise
+        finish_move(dataset.store, moved)
     dataset.reopen()
 
 

@@ -32,7 +32,8 @@ def publish(version: "DatasetVersion", check: Any, *, force: bool, facts: bool) 
         compute_facts(version)
     report = _checked(version, check, force)
     with version.lease("a publish") as renew:
-        catalog.update_version(version.id, expect_state="draft", state="publishing")
+        # "publishing" is what a publisher left that died or met a full disk: its lease is over, for we have it.
+        catalog.update_version(version.id, expect_state=("draft", "publishing"), state="publishing")
         try:
             row = catalog.get_version(version.id)
             branch = version.dataset.engine.at(row.branch)
