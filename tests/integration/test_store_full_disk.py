@@ -73,7 +73,7 @@ def test_any_act_on_a_full_disk_is_done_or_refused_and_harms_nothing(disk: Path,
     data = store.create_dataset("data")
     data.create_version("root").add_frames(frames(60))
     data["root"].publish().child("draft").add_frames([frame(number, blob="kept") for number in range(50, 70)])
-    refused = 0
+    refused: list[SmaltiError] = []
     for room in (0, 8 << 10, 24 << 10, 60 << 10, 200 << 10, 2 << 20):
         filler = leave(disk, room)
         done = False
@@ -81,11 +81,10 @@ def test_any_act_on_a_full_disk_is_done_or_refused_and_harms_nothing(disk: Path,
             ACTS[act](store)
             done = True
         except SmaltiError as error:
-            refused += 1
-            assert isinstance(error, StorageError), error
-            assert any(word in str(error) for word in ("free some space", "full")), error
+            refused.append(error)
         with open_store(disk / "store") as again:
             draft = again["data"]["draft"]
+            done |= draft.is_published  # only its entry in the audit trail did not fit
             found = {record.id: record.blob for record in draft.records()}
             changed = {"delete": "f0011", "purge": "f0012", "save": "f0007"}.get(act)
             for number in range(70):
@@ -97,6 +96,7 @@ def test_any_act_on_a_full_disk_is_done_or_refused_and_harms_nothing(disk: Path,
             break
     assert done
     assert refused or act == "maintain"
+    assert all(isinstance(error, StorageError) and "free some space" in str(error) for error in refused), refused
     assert store["data"].create_version("goes on").add_frames(frames(20)) == []
     assert store.verify().problems == []
     store.close()
