@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response
 
 from smalti.server.auth import Identity, identity_of
-from smalti.server.media import tag_matches
+from smalti.server.media import Sent, tag_matches
 from smalti.server.problems import Refusal
 
 __all__ = [
@@ -51,9 +51,9 @@ def as_json(
     if request is not None and etag is not None and request.method == "GET":
         known = request.headers.get("if-none-match")
         if known is not None and tag_matches(known, etag, weak=True):
-            return Response(content=b"", status_code=304, headers=headers, media_type="application/json")
+            return Sent(b"", status=304, headers=headers, media_type="application/json")
     content = found if isinstance(found, bytes) else msgspec.json.encode(found)
-    return Response(content=content, status_code=status, headers=headers, media_type="application/json")
+    return Sent(content, status=status, headers=headers, media_type="application/json")
 
 
 def must_match(request: AnyRequest, etag: str, *, required: bool = True) -> None:

@@ -76,6 +76,12 @@ class Lru(Generic[V]):
             with self._lock:
                 self._making.pop(key, None)
 
+    def clear(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._kept.clear()
+            self.bytes = 0
+
     def __len__(self) -> int:
         return len(self._kept)
 

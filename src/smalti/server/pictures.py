@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -312,10 +313,14 @@ class Pictures:
 
 def legend_key(plan: MaskPlan) -> bytes:
     """What a plan knows of the meaning of its mask, as bytes that are equal where that is."""
-    legend: Legend | None = plan.legend
+    return _key_of(plan.legend, plan.scheme)
+
+
+@lru_cache(maxsize=1024)
+def _key_of(legend: Legend | None, scheme: str | None) -> bytes:
     if legend is None:
-        return f"none {plan.scheme}".encode()
-    return repr((legend.kind, legend.scheme, plan.scheme, legend.entries)).encode()
+        return f"none {scheme}".encode()
+    return repr((legend.kind, legend.scheme, scheme, legend.entries)).encode()
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,17 @@ class Found:
     version: DatasetVersion
     record: Frame
     etag: str
+    known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was found out about it; shared by all who ask for the same state of a frame."""
 
     def resolution(self) -> Resolution:
         """Which masks its ROIs speak of."""
-        return resolve(self.record, self.version.get_masks_labels() or None)
+        found: Resolution | None = self.known.get("resolution")
+        if found is None:
+            found = resolve(self.record, self.version.get_masks_labels() or None)
+            if self.version.is_published:  # the legends of a draft may change without its frames
+                self.known["resolution"] = found
+        return found
 
     def source(self, source_id: str) -> Source:
         """One source by id.
@@ -227,7 +234,7 @@ class Service:
             known = self._frames.get(key)
             if known is not None:
                 self._frames.move_to_end(key)
-                return Found(version, known.record, known.etag)
+                return Found(version, known.record, known.etag, known.known)
         rows = table.rows.find([frame_id], [*TRUTH.names, "etag"])
         if not len(rows):
             raise Refusal(404, "frame", f"version {version.dataset.name}@{version.name} has no frame {frame_id!r}")

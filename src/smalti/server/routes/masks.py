@@ -108,7 +108,8 @@ def _raw(data: NDArray[Any], etag: str, pts_ms: float | None) -> Media:
     }
     if pts_ms is not None:
         headers["X-Media-Pts"] = f"{pts_ms:.6f}"
-    body = np.ascontiguousarray(data, data.dtype.newbyteorder("<")).tobytes()
+    stored = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
+    body = memoryview(stored.reshape(-1).view(np.uint8))
     return Media(body, "application/octet-stream", etag, compress=True, headers=headers)
 
 
