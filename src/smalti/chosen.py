@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import QueryError
-from smalti.order import digest, mix, mix_all, permutation, windows
+from smalti.order import clip_starts, digest, mix, mix_all, permutation, windows
 from smalti.query.match import asks_facts, lacks_facts
 from smalti.query.nodes import All
 from smalti.query.rules import EVERY, FilterRule
@@ -17,7 +17,7 @@ from smalti.split import keep_parts, pick_sample
 from smalti.tables import Table
 from smalti.viewspec import ViewSpec
 
-__all__ = ["Chosen", "Run", "choose", "covers", "names_of"]
+__all__ = ["Chosen", "ClipRun", "Run", "choose", "covers", "names_of"]
 
 Ints = NDArray[np.int64]
 
@@ -56,6 +56,15 @@ class Chosen:
     def take(self, places: Ints) -> list[Any]:
         """The records at these places, in the order asked."""
         return self._gather(places, lambda table, rows: table.take(rows))
+
+    def bases(self, places: Ints) -> list[str | None]:
+        """The folders that relative URIs of these frames are meant from; stored frames have none."""
+
+        def read(table: Table, rows: Ints) -> list[str | None]:
+            known = getattr(table, "bases", None)
+            return [None] * len(rows) if known is None else list(known(rows))
+
+        return self._gather(places, read)
 
     def _gather(self, places: Ints, read: Any) -> list[Any]:
         part, row = self.part[places], self.row[places]
@@ -151,7 +160,7 @@ class Run:
         self.chosen = chosen
         self.key = run_key(chosen, spec)
         self.epoch = epoch
-        self._iteration = spec.iteration
+        self.iteration = self._iteration = spec.iteration
         self._weights = [rule.weight for rule in spec.filters] or [1.0]
         # A filter that finds nothing, or weighs nothing, takes no part in the mix.
         self._active = [f for f, m in enumerate(chosen.members) if len(m) and self._weights[f] > 0]
@@ -191,9 +200,9 @@ class Run:
         total = sum(self._weights[f] for f in self._active)
         return {f: self._weights[f] / total if f in self._active else 0.0 for f in range(len(self._weights))}
 
-    def shuffled(self, size: int) -> Ints:
-        """0..size-1 in the random order of this epoch."""
-        return permutation(size, *self._seed("shuffled", self.epoch))
+    def shuffled(self, size: int, lap: int = 0) -> Ints:
+        """0..size-1 in the random order of this epoch; another one for each lap of an endless view."""
+        return permutation(size, *self._seed("shuffled", self.epoch, *([lap] if lap else [])))
 
     def _seed(self, *what: Any) -> tuple[Any, ...]:
         return (self.key, self._iteration.seed, *what)
@@ -235,6 +244,50 @@ class Run:
         if self._sequence is None:
             self._sequence = sequence(self.chosen)
         return self._sequence
+
+
+class ClipRun:
+    """One epoch of windows of consecutive frames of one context: which frames come at which position.
+
+    Args:
+        run: the order of the frames.
+        frames: length of a window; what is left of a context that is too short for one is passed over.
+        step: from the start of one window to the next. A limit of the view counts windows.
+    """
+
+    def __init__(self, run: Run, frames: int, step: int) -> None:
+        if frames < 1 or step < 1:
+            raise ValueError(f"clips of {frames} frames at steps of {step}; allowed: from 1")
+        self.chosen, self.epoch = run.chosen, run.epoch
+        self.key = digest(run.key, "clips", frames, step).hex()[:12]
+        self.frames = frames
+        self._by, context, _ = run.sequence()
+        self._starts = clip_starts(context, frames, step)
+        self._run, self._iteration = run, run.iteration
+        self._pass = lru_cache(maxsize=2)(self._order)
+
+    @property
+    def total(self) -> int | None:
+        """How many windows there are; None = they never end."""
+        limit, once = self._iteration.limit, len(self._starts)
+        if self._iteration.infinite and once:
+            return limit
+        return once if limit is None else min(limit, once)
+
+    def at(self, positions: Ints) -> Ints:
+        """(n, frames) the frames (places in `chosen`) of the windows at these positions."""
+        lap, step = np.divmod(positions, max(len(self._starts), 1))
+        starts = np.zeros(len(positions), np.int64)
+        for each in np.unique(lap).tolist():
+            now = lap == each
+            starts[now] = self._pass(each)[step[now]]
+        found: Ints = self._by[starts[:, None] + np.arange(self.frames)]
+        return found
+
+    def _order(self, lap: int) -> Ints:
+        if self._iteration.order == "sequential":
+            return self._starts
+        return self._starts[self._run.shuffled(len(self._starts), lap)]
 
 
 def shuffle_clips(by: Ints, starts: Ints, key: Sequence[Any]) -> Ints:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.chosen import Chosen, Run
+from smalti.chosen import Chosen, ClipRun, Run
 from smalti.errors import QueryError
 from smalti.order import Position, Shard
 from smalti.query.match import Subject
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from smalti.frames import FrameGroup, SingleFrame
     from smalti.viewspec import ViewSpec
 
-__all__ = ["Served", "ViewIterator", "handles", "project"]
+__all__ = ["ClipIterator", "Served", "ViewIterator", "project", "serve"]
 
 _MOST_AT_ONCE = 256
 
@@ -32,6 +32,7 @@ class Served(NamedTuple):
         rule: which filter let it through (0 for a view without filters).
         rule_name: the filter's name, else its number.
         mask_labels: legends for masks that the frame does not explain itself.
+        base: the folder that its relative URIs are meant from; None = the working directory.
     """
 
     record: Frame
@@ -40,6 +41,7 @@ class Served(NamedTuple):
     rule: int
     rule_name: str
     mask_labels: Any = None
+    base: str | None = None
 
     @property
     def handle(self) -> "SingleFrame | FrameGroup":
@@ -47,25 +49,19 @@ class Served(NamedTuple):
         # Handles bring the decoders along; a server that passes records on never needs them.
         from smalti.frames import handle_of
 
-        return handle_of(self.record, mask_labels=self.mask_labels)
+        return handle_of(self.record, base=self.base, mask_labels=self.mask_labels)
 
 
-class ViewIterator(Iterator[Any]):
-    """The frames of one epoch, or one worker's share of them.
-
-    `state()` is the token of what was delivered so far, not of what was read ahead.
+class _Course(Iterator[Any]):
+    """One share of an order, and the token of its place.
 
     Args:
-        spec: the view.
         run: the order.
         shard: which share to deliver.
         resume: a token: deliver what that position has left.
-        output: "handles", "records" (`Served`), or a projection: a sequence of dotted paths.
     """
 
-    def __init__(
-        self, spec: "ViewSpec", run: Run, *, shard: Shard, resume: str | Position | None, output: str | Sequence[str]
-    ) -> None:
+    def __init__(self, run: Run | ClipRun, shard: Shard, resume: str | Position | None) -> None:
         start = Position.read(resume) if isinstance(resume, str) else resume
         if start is not None and (start.view, start.epoch) != (run.key, run.epoch):
             raise QueryError(
@@ -76,14 +72,11 @@ class ViewIterator(Iterator[Any]):
         self.start = start or Position(run.key, run.epoch)
         self.shard = shard
         self.delivered = 0
-        self._spec = spec
-        self._run = run
-        self._output = output
+        self._total = run.total
         self._fetched = 0
         self._step = 1
         self._ready: deque[list[Any]] = deque()
         self._given = 0
-        self._pickers = [rule.roi_trees() for rule in spec.filters] or [[]]
 
     def __iter__(self) -> Self:
         return self
@@ -108,13 +101,12 @@ class ViewIterator(Iterator[Any]):
 
     @property
     def left(self) -> int | None:
-        """How many frames all shares together have left to deliver from where this iteration began; None = no end."""
-        total = self._run.total
-        return None if total is None else max(0, total - len(self.start))
+        """How many frames (or windows) all shares together have left from where this iteration began; None = no end."""
+        return None if self._total is None else max(0, self._total - len(self.start))
 
     def state(self) -> str:
         """The token of this position, if all other shares have come as far: what a training loop in step saves."""
-        return str(self.start.in_step(self.shard, self.delivered, self._run.total))
+        return str(self.start.in_step(self.shard, self.delivered, self._total))
 
     def own_state(self) -> str:
         """The token of what this share alone has delivered; join those of all shares with `Position.merge`."""
@@ -130,23 +122,52 @@ class ViewIterator(Iterator[Any]):
             return False
         self._fetched += len(places)
         self._step = min(_MOST_AT_ONCE, self._step * 4)
-        chosen, rules = self._run.at(self.start.left(places))
-        records = self._run.chosen.take(chosen)
-        for place, rule, record in zip(chosen.tolist(), rules.tolist(), records, strict=True):
-            self._ready.append([self._shown(served) for served in self._served(place, rule, record)])
+        self._ready.extend(self._read(self.start.left(places)))
         return True
 
-    def _served(self, place: int, rule: int, record: Frame) -> list[Served]:
-        table = self._run.chosen.tables[int(self._run.chosen.part[place])]
-        name = self._spec.filters[rule].name if self._spec.filters else None
-        base = Served(record, table.dataset, table.version, rule, name or str(rule), table.mask_labels)
+    def _read(self, positions: NDArray[np.int64]) -> Iterator[list[Any]]:
+        """What is handed out for each of these positions."""
+        raise NotImplementedError
+
+
+class ViewIterator(_Course):
+    """The frames of one epoch, or one worker's share of them.
+
+    `state()` is the token of what was delivered so far, not of what was read ahead.
+
+    Args:
+        spec: the view.
+        run: the order.
+        shard: which share to deliver.
+        resume: a token: deliver what that position has left.
+        output: "handles", "records" (`Served`), or a projection: a sequence of dotted paths.
+    """
+
+    def __init__(
+        self, spec: "ViewSpec", run: Run, *, shard: Shard, resume: str | Position | None, output: str | Sequence[str]
+    ) -> None:
+        super().__init__(run, shard, resume)
+        self._spec = spec
+        self._run = run
+        self._output = output
+        self._pickers = [rule.roi_trees() for rule in spec.filters] or [[]]
+
+    def _read(self, positions: NDArray[np.int64]) -> Iterator[list[Any]]:
+        chosen, rules = self._run.at(positions)
+        names = [rule.name for rule in self._spec.filters]
+        for place, served in zip(chosen.tolist(), serve(self._run.chosen, chosen, rules, names), strict=True):
+            yield [self._shown(each) for each in self._with_filtered_rois(place, served)]
+
+    def _with_filtered_rois(self, place: int, served: Served) -> list[Served]:
+        record, rule = served.record, served.rule
         if self._spec.output_rois == "all_in_frame" or not self._pickers[rule]:
-            return [base]
+            return [served]
+        table = self._run.chosen.tables[int(self._run.chosen.part[place])]
         facts = table.facts(self._run.chosen.row[place : place + 1])[0]
         subject = Subject(record, facts, self._spec.labels)
         picked = sorted({roi for tree in self._pickers[rule] for roi in subject.satisfying(tree)})
         groups = [picked] if self._spec.output_rois == "only_filtered" else [[roi] for roi in picked]
-        return [base._replace(record=_with_rois(record, group)) for group in groups]
+        return [served._replace(record=_with_rois(record, group)) for group in groups]
 
     def _shown(self, served: Served) -> Any:
         if self._output == "records":
@@ -158,12 +179,36 @@ class ViewIterator(Iterator[Any]):
         return project({**whole, "rule_name": served.rule_name}, self._output)
 
 
-def handles(chosen: Chosen, places: NDArray[np.int64]) -> list[Any]:
-    """The frames at these places, as handles."""
+class ClipIterator(_Course):
+    """Windows of consecutive frames, each a list of handles; tokens count windows."""
+
+    def __init__(self, run: ClipRun, *, shard: Shard, resume: str | Position | None) -> None:
+        super().__init__(run, shard, resume)
+        self._run = run
+
+    def _read(self, positions: NDArray[np.int64]) -> Iterator[list[Any]]:
+        for places in self._run.at(positions):
+            yield [[served.handle for served in serve(self._run.chosen, places)]]
+
+
+def serve(
+    chosen: Chosen, places: NDArray[np.int64], rules: NDArray[np.int64] | None = None, names: Sequence[str | None] = ()
+) -> list[Served]:
+    """The frames at these places of a view, with where they came from.
+
+    Args:
+        chosen: the frames of the view.
+        places: which.
+        rules: per place the filter that serves it.
+        names: of the filters.
+    """
+    rules = np.zeros(len(places), np.int64) if rules is None else rules
+    records, bases = chosen.take(places), chosen.bases(places)
     found = []
-    for place, record in zip(places.tolist(), chosen.take(places), strict=True):
-        table = chosen.tables[int(chosen.part[place])]
-        found.append(Served(record, table.dataset, table.version, 0, "", table.mask_labels).handle)
+    for part, rule, record, base in zip(chosen.part[places].tolist(), rules.tolist(), records, bases, strict=True):
+        table = chosen.tables[part]
+        name = (names[rule] if names else None) or str(rule)
+        found.append(Served(record, table.dataset, table.version, rule, name, table.mask_labels, base))
     return found
 
 

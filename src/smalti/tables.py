@@ -102,7 +102,9 @@ class ListTable:
         version: str = "frames",
         mask_labels: Any = None,
     ) -> None:
-        self.frames: list[Frame] = [getattr(frame, "record", frame) for frame in frames]
+        listed = list(frames)
+        self.frames: list[Frame] = [getattr(frame, "record", frame) for frame in listed]
+        self._bases: list[str | None] = [getattr(frame, "base", None) for frame in listed]
         self.dataset = dataset
         self.version = version
         self.mask_labels = mask_labels
@@ -131,6 +133,10 @@ class ListTable:
     def take(self, rows: Ints) -> list[Frame]:
         """The frames at these positions."""
         return [self.frames[row] for row in rows.tolist()]
+
+    def bases(self, rows: Ints) -> list[str | None]:
+        """The folders that relative URIs of these frames are meant from; None = the working directory."""
+        return [self._bases[row] for row in rows.tolist()]
 
     def order(self, rows: Ints) -> Ordering:
         """The sequence of these rows by (context, timestamp, id)."""

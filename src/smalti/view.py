@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, TextIO
 
 import msgspec
-import numpy as np
 
-from smalti.chosen import Chosen, Run, choose, names_of
+from smalti.chosen import Chosen, ClipRun, Run, choose, names_of
 from smalti.errors import QueryError
 from smalti.explain import Explanation, explain
-from smalti.iterate import Served, ViewIterator, handles
+from smalti.iterate import ClipIterator, Served, ViewIterator
 from smalti.mapping import ClassTable, LabelMapping, LabelSource, MappingRule
-from smalti.order import Position, Shard, clip_starts
+from smalti.order import Position, Shard
 from smalti.query.match import Facts
 from smalti.query.rules import EVERY, FilterRule, LabelRule, checked_weight, label_query, label_rule
 from smalti.split import class_weights, split_parts
@@ -375,22 +374,30 @@ class DataView(StoredView):
             raise QueryError("this view never ends; give it a maximum_number_of_frames")
         return total
 
-    def clips(self, frames: int, *, step: int | None = None, epoch: int = 0) -> Iterator[list[Any]]:
-        """Windows of consecutive frames of one context, in the view's order.
+    def clips(
+        self,
+        frames: int,
+        *,
+        step: int | None = None,
+        epoch: int = 0,
+        resume: str | Position | None = None,
+        shard: Shard | None = None,
+    ) -> ClipIterator:
+        """Windows of consecutive frames of one context, in the view's order; limits and tokens count windows.
 
         Args:
             frames: length of a window; what is left of a context that is too short for one is passed over.
             step: from the start of one window to the next; default: they do not overlap.
-            epoch: of a random order.
+            epoch: of a random order; a token brings its own.
+            resume: what `state()` of such an iterator gave, or `Position.merge` of several.
+            shard: the share of one worker of one rank.
+
+        Raises:
+            QueryError: the token belongs to another view, or to windows of another length.
         """
-        if frames < 1 or (step is not None and step < 1):
-            raise ValueError(f"clips of {frames} frames at steps of {step}; allowed: from 1")
-        run = self.run(epoch)
-        by, context, _ = run.sequence()
-        starts = clip_starts(context, frames, step or frames)
-        order = run.shuffled(len(starts)) if self._spec.iteration.order == "random" else np.arange(len(starts))
-        for start in starts[order][: self._spec.iteration.limit].tolist():
-            yield handles(run.chosen, by[start : start + frames])
+        start = Position.read(resume) if isinstance(resume, str) else resume
+        run = ClipRun(self.run(start.epoch if start else epoch), frames, frames if step is None else step)
+        return ClipIterator(run, shard=shard or Shard(), resume=start)
 
     # ------------------------------------------------------------------------------------------------------ results
     def count(self) -> int:
