@@ -23,6 +23,40 @@ __all__ = ["FrameScore", "Panoptic", "Scores", "boundary_of", "evaluate", "panop
 
 Ints = NDArray[np.int64]
 BAND = 0.02
+_MOST_ENTRIES = 1024
+"""Above so many, a square of counts by entry costs more than mapping the pixels first."""
+
+
+@dataclass(slots=True)
+class Panoptic:
+    """Panoptic quality of one category: matched IoU, true and false positives, false negatives."""
+
+    iou_sum: float = 0.0
+    true: int = 0
+    false_positive: int = 0
+    false_negative: int = 0
+
+    @property
+    def quality(self) -> float:
+        """PQ = matched IoU / (TP + FP/2 + FN/2); NaN where the category occurs nowhere."""
+        below = self.true + 0.5 * self.false_positive + 0.5 * self.false_negative
+        return self.iou_sum / below if below else float("nan")
+
+    @property
+    def segmentation(self) -> float:
+        """SQ: mean IoU of the matched segments; 0 where none matched, as the definition's own program says."""
+        return self.iou_sum / self.true if self.true else 0.0 if self.occurs else float("nan")
+
+    @property
+    def recognition(self) -> float:
+        """RQ: the F1 score of finding segments; NaN where the category occurs nowhere."""
+        below = self.true + 0.5 * self.false_positive + 0.5 * self.false_negative
+        return self.true / below if below else float("nan")
+
+    @property
+    def occurs(self) -> bool:
+        """Whether truth or prediction has a segment of it."""
+        return bool(self.true + self.false_positive + self.false_negative)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +78,7 @@ class Scores:
         missed: (n,) pixels of each true class that were predicted as void.
         boundary: (n, 2) intersection and union of boundary bands, when asked for.
         frames: per frame, worst first.
+        panoptic: by category, when asked for.
     """
 
     names: list[str]
@@ -51,6 +86,7 @@ class Scores:
     missed: Ints
     boundary: Ints | None = None
     frames: list[FrameScore] = field(default_factory=list)
+    panoptic: dict[str, Panoptic] | None = None
 
     @property
     def true_pixels(self) -> Ints:
@@ -90,6 +126,11 @@ class Scores:
         """(n,) boundary IoU, or None where it was not asked for."""
         return None if self.boundary is None else _ratio(self.boundary[:, 0].astype(float), self.boundary[:, 1])
 
+    @property
+    def panoptic_quality(self) -> float:
+        """Mean PQ over the categories that occur; NaN where it was not asked for."""
+        return _mean(np.array([each.quality for each in (self.panoptic or {}).values()], np.float64))
+
     def to_dict(self, worst: int = 20) -> dict[str, Any]:
         """Plain JSON: totals, per class, and the worst frames."""
         boundary = self.boundary_iou
@@ -112,10 +153,13 @@ class Scores:
         }
         if boundary is not None:
             totals["boundary_miou"] = _mean(boundary)
+        if self.panoptic is not None:
+            totals["panoptic_quality"] = self.panoptic_quality
         rows = [{"frame": f.frame_id, "miou": _number(f.miou), "accuracy": f.accuracy} for f in self.frames[:worst]]
         return {
-            **totals,
+            **{name: _number(value) for name, value in totals.items()},
             "classes": classes,
+            **({} if self.panoptic is None else {"panoptic": _panoptic_rows(self.panoptic)}),
             "confusion": self.confusion.tolist(),
             "worst": rows,
             "frames": len(self.frames),
@@ -123,7 +167,11 @@ class Scores:
 
 
 def evaluate(
-    pairs: Iterable[tuple[str, LabelMap, LabelMap]], *, ignore: Sequence[str] = (), boundary: bool = False
+    pairs: Iterable[tuple[str, LabelMap, LabelMap]],
+    *,
+    ignore: Sequence[str] = (),
+    boundary: bool = False,
+    panoptic: bool = False,
 ) -> Scores:
     """Scores over pairs (frame id, truth, prediction) of label maps.
 
@@ -131,53 +179,112 @@ def evaluate(
         pairs: drawn one at a time; classes are labels (the first of an entry), matched by name.
         ignore: labels of the truth whose pixels count nowhere; void of the truth is always ignored.
         boundary: also boundary IoU, which costs more.
+        panoptic: also panoptic quality; every entry of a legend is a segment, so the masks should store ids.
 
     Raises:
         DecodeError: two maps of a pair differ in size.
     """
-    number: dict[str, int] = {}
-    sums: dict[tuple[int, int], int] = defaultdict(int)
-    edges: dict[int, Ints] = defaultdict(lambda: np.zeros(2, np.int64))
-    frames: list[FrameScore] = []
+    sums = _Sums(ignore)
+    segments: dict[str, Panoptic] = defaultdict(Panoptic)
     for frame_id, truth, predicted in pairs:
         if truth.size_hw != predicted.size_hw:
             raise DecodeError(
                 f"frame {frame_id}: truth is {truth.size_hw} and prediction {predicted.size_hw} (H, W); resize one"
             )
-        for label in (entry.labels[0] for m in (truth, predicted) for entry in m.legend if entry.labels):
-            if label not in ignore:
-                number.setdefault(label, len(number))
-        n = len(number)
-        sides = [_classes(m, number) for m in (truth, predicted)]
-        matrix = kernels.confusion(sides[0], sides[1], n + 1)
-        for row, column in zip(*np.nonzero(matrix[:n]), strict=True):
-            sums[int(row), int(column) if column < n else -1] += int(matrix[row, column])
-        frames.append(_frame_score(frame_id, matrix))
+        sums.add(frame_id, truth, predicted, boundary=boundary)
+        if panoptic:
+            _match(truth, predicted, segments, frozenset(ignore))
+    return sums.scores(boundary, dict(segments) if panoptic else None)
+
+
+class _Sums:
+    """What is added up frame by frame. Class 0 is void and what is ignored; others are numbered as they first occur."""
+
+    def __init__(self, ignore: Iterable[str]) -> None:
+        self._ignore = frozenset(ignore)
+        self._number: dict[str, int] = {}
+        self._matrix: Ints = np.zeros((1, 1), np.int64)
+        self._edges: Ints = np.zeros((1, 2), np.int64)
+        self._frames: list[FrameScore] = []
+
+    def add(self, frame_id: str, truth: LabelMap, predicted: LabelMap, *, boundary: bool) -> None:
+        sides = self._classes(truth), self._classes(predicted)
+        n = len(self._number) + 1
+        self._matrix = _grown(self._matrix, (n, n))
+        matrix = _by_class(truth, predicted, sides, n)
+        self._matrix += matrix
+        self._frames.append(_frame_score(frame_id, matrix))
         if boundary:
-            for i in np.flatnonzero(matrix[:n].sum(axis=1) + matrix[:n, :n].sum(axis=0)[:n]).tolist():
-                edges[i] += _boundary_counts(sides[0], sides[1], i, n)
-    n = len(number)
-    confusion, missed = np.zeros((n, n), np.int64), np.zeros(n, np.int64)
-    for (row, column), count in sums.items():
-        if column < 0:
-            missed[row] += count
-        else:
-            confusion[row, column] += count
-    bands = np.array([edges[i] for i in range(n)], np.int64).reshape(n, 2) if boundary else None
-    frames.sort(key=lambda f: (math.isnan(f.miou), 0.0 if math.isnan(f.miou) else f.miou, f.frame_id))
-    return Scores(list(number), confusion, missed, bands, frames)
+            maps = [kernels.lookup(m.data, c) for m, c in zip((truth, predicted), sides, strict=True)]
+            self._edges = _grown(self._edges, (n, 2))
+            self._edges += _boundary_counts(maps[0], maps[1], n)
+
+    def _classes(self, found: LabelMap) -> NDArray[Any]:
+        """(entries + 1,) the class of every entry number; a new label gets the next number."""
+        number, ignore = self._number, self._ignore
+        table = [0]
+        for entry in found.legend.entries:
+            label = entry.labels[0] if entry.labels else None
+            known = label is not None and label not in ignore
+            table.append(number.setdefault(label, len(number) + 1) if known and label is not None else 0)
+        return np.array(table, np.uint8 if len(number) < 256 else np.uint16)
+
+    def scores(self, boundary: bool, panoptic: "dict[str, Panoptic] | None") -> Scores:
+        matrix = _grown(self._matrix, (len(self._number) + 1,) * 2)
+        frames = sorted(
+            self._frames, key=lambda f: (math.isnan(f.miou), 0.0 if math.isnan(f.miou) else f.miou, f.frame_id)
+        )
+        bands = self._edges[1:] if boundary else None
+        return Scores(list(self._number), matrix[1:, 1:], matrix[1:, 0], bands, frames, panoptic)
 
 
-def _classes(found: LabelMap, number: dict[str, int]) -> NDArray[Any]:
-    """(H, W) class numbers; what is void or ignored is the number after the last."""
-    void = len(number)
-    table = [void, *(number.get(entry.labels[0], void) if entry.labels else void for entry in found.legend)]
-    return kernels.lookup(found.data, np.array(table, np.uint8 if void < 256 else np.uint16))
+def _grown(counts: Ints, shape: tuple[int, int]) -> Ints:
+    """The counts with room for new classes."""
+    if counts.shape == shape:
+        return counts
+    room: Ints = np.zeros(shape, np.int64)
+    room[: counts.shape[0], : counts.shape[1]] = counts
+    return room
+
+
+def _by_class(truth: LabelMap, predicted: LabelMap, classes: tuple[NDArray[Any], NDArray[Any]], n: int) -> Ints:
+    """(n, n) pixels by class. Counted by entry and folded afterwards: the pixels are looked at once and not mapped."""
+    size = max(len(classes[0]), len(classes[1]))
+    if size > _MOST_ENTRIES:
+        sides = [kernels.lookup(m.data, c) for m, c in zip((truth, predicted), classes, strict=True)]
+        return kernels.confusion(sides[0], sides[1], n)
+    counts = _overlaps(truth, predicted, size)
+    rows, columns = np.nonzero(counts)
+    folded: Ints = np.zeros((n, n), np.int64)
+    np.add.at(folded, (classes[0][rows], classes[1][columns]), counts[rows, columns])
+    return folded
+
+
+def _overlaps(truth: LabelMap, predicted: LabelMap, size: int) -> Ints:
+    """(size, size) pixels by entry number of truth and prediction."""
+    common = np.result_type(truth.data, predicted.data)
+    sides = [np.ascontiguousarray(m.data, common) for m in (truth, predicted)]
+    return kernels.confusion(sides[0], sides[1], size)
 
 
 def _frame_score(frame_id: str, matrix: Ints) -> FrameScore:
-    inner, missed = matrix[:-1, :-1], matrix[:-1, -1]
-    return FrameScore(frame_id, _mean(_iou(inner, missed)), float(np.diag(inner).sum() / max(matrix[:-1].sum(), 1)))
+    inner, missed = matrix[1:, 1:], matrix[1:, 0]
+    return FrameScore(frame_id, _mean(_iou(inner, missed)), float(np.diag(inner).sum() / max(matrix[1:].sum(), 1)))
+
+
+def _panoptic_rows(found: dict[str, Panoptic]) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": name,
+            "pq": _number(each.quality),
+            "sq": _number(each.segmentation),
+            "rq": _number(each.recognition),
+            "matched": each.true,
+            "false_positives": each.false_positive,
+            "false_negatives": each.false_negative,
+        }
+        for name, each in found.items()
+    ]
 
 
 def _iou(confusion: Ints, missed: Ints) -> NDArray[np.float64]:
@@ -202,36 +309,45 @@ def _number(value: Any) -> float | None:
 
 def boundary_of(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     """The band of `width` pixels inside a mask's outline; the picture's edge counts as outline."""
-    size = 2 * width + 1
-    padded = np.pad(mask.astype(np.int64), width)
-    summed = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    inside = summed[size:, size:] - summed[:-size, size:] - summed[size:, :-size] + summed[:-size, :-size]
-    band: NDArray[np.bool_] = mask & (inside < size * size)
+    band: NDArray[np.bool_] = mask & _bands(mask, width)
     return band
 
 
-def _boundary_counts(truth: NDArray[Any], predicted: NDArray[Any], number: int, void: int) -> Ints:
+def _bands(labels: NDArray[Any], width: int) -> NDArray[np.bool_]:
+    """(H, W) bool: where the square of 2 x width + 1 pixels around a pixel is not all of one label.
+
+    A square is of one label if its rows are and its middle column is, which running sums tell at once for all classes.
+    """
+    height, across = labels.shape
+    band: NDArray[np.bool_] = np.ones(labels.shape, np.bool_)
+    if min(height, across) <= 2 * width:
+        return band
+    beside = np.zeros(labels.shape, np.int32)
+    np.cumsum(labels[:, 1:] != labels[:, :-1], axis=1, out=beside[:, 1:])
+    mixed = beside[:, 2 * width :] != beside[:, : across - 2 * width]
+    rows = np.zeros((height + 1, mixed.shape[1]), np.int32)
+    np.cumsum(mixed, axis=0, out=rows[1:])
+    middle = labels[:, width : across - width]
+    below = np.zeros(middle.shape, np.int32)
+    np.cumsum(middle[1:] != middle[:-1], axis=0, out=below[1:])
+    band[width : height - width, width : across - width] = (rows[2 * width + 1 :] != rows[: height - 2 * width]) | (
+        below[2 * width :] != below[: height - 2 * width]
+    )
+    return band
+
+
+def _boundary_counts(truth: NDArray[Any], predicted: NDArray[Any], n: int) -> Ints:
+    """(n, 2) intersection and union of the bands of each class; 0 is void, where nothing counts."""
     width = max(1, round(BAND * float(np.hypot(*truth.shape))))
-    counted = truth != void
-    one = boundary_of(truth == number, width)
-    two = boundary_of((predicted == number) & counted, width)
-    return np.array([(one & two).sum(), (one | two).sum()], np.int64)
-
-
-@dataclass(slots=True)
-class Panoptic:
-    """Panoptic quality of one category: matched IoU, true and false positives, false negatives."""
-
-    iou_sum: float = 0.0
-    true: int = 0
-    false_positive: int = 0
-    false_negative: int = 0
-
-    @property
-    def quality(self) -> float:
-        """PQ = matched IoU / (TP + FP/2 + FN/2); NaN where the category occurs nowhere."""
-        below = self.true + 0.5 * self.false_positive + 0.5 * self.false_negative
-        return self.iou_sum / below if below else float("nan")
+    counted = np.where(truth != 0, predicted, predicted.dtype.type(0))
+    one, two = (np.where(_bands(side, width), side, side.dtype.type(0)) for side in (truth, counted))
+    common = np.result_type(one, two)
+    both = kernels.confusion(one.astype(common, copy=False), two.astype(common, copy=False), n)
+    hit = np.diag(both).copy()
+    hit[0] = 0
+    found: Ints = np.stack([hit, both.sum(axis=1) + both.sum(axis=0) - hit], axis=1)
+    found[0] = 0
+    return found
 
 
 def panoptic_quality(pairs: Iterable[tuple[LabelMap, LabelMap]]) -> dict[str, Panoptic]:
@@ -247,27 +363,41 @@ def panoptic_quality(pairs: Iterable[tuple[LabelMap, LabelMap]]) -> dict[str, Pa
     return dict(found)
 
 
-def _match(truth: LabelMap, predicted: LabelMap, found: dict[str, Panoptic]) -> None:
-    rows, columns = len(truth.legend) + 1, len(predicted.legend) + 1
-    pairs = truth.data.astype(np.int64) * columns + predicted.data
-    keys, counts = np.unique(pairs, return_counts=True)
-    overlap = {(int(k) // columns, int(k) % columns): int(c) for k, c in zip(keys, counts, strict=True)}
+def _match(
+    truth: LabelMap, predicted: LabelMap, found: dict[str, Panoptic], ignore: frozenset[str] = frozenset()
+) -> None:
+    names = [[e.labels[0] if e.labels else "" for e in m.legend.entries] for m in (truth, predicted)]
+    # What is ignored in the truth is void there; a category that is ignored has no segments at all.
+    void = np.array([True, *(name in ignore for name in names[0])])
     true_area, found_area = truth.entry_counts(), predicted.entry_counts()
-    names = [[e.labels[0] for e in m.legend] for m in (truth, predicted)]
+    pairs, counts = _pairs(truth, predicted)
+    rows, columns = np.divmod(pairs, len(predicted.legend) + 1)
+    on_void = np.bincount(columns[void[rows]], weights=counts[void[rows]], minlength=len(found_area))
     matched_true, matched_found = set(), set()
-    for (i, j), both in overlap.items():
-        if not i or not j or names[0][i - 1] != names[1][j - 1]:
+    for i, j, both in zip(rows.tolist(), columns.tolist(), counts.tolist(), strict=True):
+        if void[i] or not j or names[0][i - 1] != names[1][j - 1]:
             continue
-        union = int(true_area[i]) + int(found_area[j]) - both - overlap.get((0, j), 0)
+        union = int(true_area[i]) + int(found_area[j]) - both - int(on_void[j])
         if union and both / union > 0.5:
             row = found[names[0][i - 1]]
             row.iou_sum += both / union
             row.true += 1
             matched_true.add(i)
             matched_found.add(j)
-    for i in range(1, rows):
-        if true_area[i] and i not in matched_true:
-            found[names[0][i - 1]].false_negative += 1
-    for j in range(1, columns):
-        if found_area[j] and j not in matched_found and overlap.get((0, j), 0) <= 0.5 * int(found_area[j]):
-            found[names[1][j - 1]].false_positive += 1
+    for i, name in enumerate(names[0], 1):
+        if true_area[i] and i not in matched_true and not void[i]:
+            found[name].false_negative += 1
+    for j, name in enumerate(names[1], 1):
+        if found_area[j] and j not in matched_found and name not in ignore and on_void[j] <= 0.5 * found_area[j]:
+            found[name].false_positive += 1
+
+
+def _pairs(truth: LabelMap, predicted: LabelMap) -> tuple[Ints, Ints]:
+    """The pairs of entry numbers that meet in a pixel (row x columns + column), and in how many."""
+    rows, columns = len(truth.legend) + 1, len(predicted.legend) + 1
+    if max(rows, columns) <= _MOST_ENTRIES:
+        met = _overlaps(truth, predicted, max(rows, columns))[:rows, :columns].reshape(-1)
+        keys = np.flatnonzero(met)
+        return keys, met[keys]
+    found, counts = np.unique(truth.data.astype(np.int64) * columns + predicted.data, return_counts=True)
+    return found, counts
