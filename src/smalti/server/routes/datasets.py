@@ -179,6 +179,7 @@ def save_colors(
         must_match(request, hub.row_etag(_Colors(dict(row.extra.get("label_colors", {})))))
         hub.store.catalog.update_dataset(found.id, extra={**row.extra, "label_colors": data})
     hub.tell(who(request), "set label colors", dataset=found.id)
+    hub.events.publish("dataset.updated", dataset=found.id)
     return as_json(data, etag=hub.row_etag(_Colors(dict(data))))
 
 
