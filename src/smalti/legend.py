@@ -133,6 +133,8 @@ class Legend:
         """
         from smalti.legend_files import read_entries
 
+        if "://" in str(path):
+            raise LegendError(f"{path}: a legend is read from a file; smalti.storage.local_path(uri) fetches one")
         entries, found = read_entries(Path(path))
         chosen = kind or ("ids" if scheme else found)
         try:

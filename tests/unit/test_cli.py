@@ -10,6 +10,8 @@ from PIL import Image
 
 from smalti.cli import main
 from smalti.demo import LEGEND, Street, write_demo
+from smalti.errors import LegendError
+from smalti.legend import Legend
 
 
 @pytest.fixture(scope="module")
@@ -262,3 +264,16 @@ def test_bars_are_xml_whatever_the_names_and_numbers() -> None:
     text = bar_chart("a<b", [("x\0<y>", 12.3456), ("z", 3.6e-6), ("none", 0)], unit="%")
     written = [part.text for part in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
     assert written == ["a<b", "x\ufffd<y>", "12.35%", "z", "<0.01%", "none", "0%"]
+
+
+def test_a_legend_may_be_named_by_uri(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "set" / "masks").mkdir(parents=True)
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(tmp_path / "set" / "masks" / "a.png")
+    (tmp_path / "told.csv").write_text("name,r,g,b\ncar,9,9,9\n")
+    _, text, _ = run(capsys, "check", tmp_path / "set", "--legend", (tmp_path / "told.csv").as_uri(), "--json")
+    assert "(1, 2, 3)" in text  # the colour that this legend does not name
+
+
+def test_a_legend_in_python_is_a_file() -> None:
+    with pytest.raises(LegendError, match=r"s3://b/l\.csv: a legend is read from a file"):
+        Legend.read("s3://b/l.csv")

@@ -4,8 +4,8 @@ from itertools import groupby
 
 import click
 
+from smalti.cli.legends import read_legend
 from smalti.cli.output import check_output, json_option, progress, say
-from smalti.legend import Legend
 from smalti.lint import CODES, Report, check
 
 __all__ = ["check_command", "print_report"]
@@ -34,7 +34,7 @@ def check_command(
     """
     if output:
         check_output(output)
-    read = Legend.read(legend, shared="merge") if legend else None
+    read = read_legend(legend)
     with progress("checking") as advance:
         report = check(list(paths), legend=read, workers=workers, progress=advance)
     if output:

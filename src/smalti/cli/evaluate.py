@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
 from smalti.cli.stores import opened, store_option
 from smalti.errors import DecodeError
@@ -49,7 +50,7 @@ def evaluate_command(
     as_json_text: bool,
 ) -> None:
     """PREDICTIONS and TRUTH: folders of masks, frame files, or DATASET@VERSION; frames are matched by id (or file stem)."""
-    known = Legend.read(legend, shared="merge") if legend else None
+    known = read_legend(legend)
     found = _maps(predictions, mask_id, known, store_uri)
     true = _maps(truth, truth_mask_id or mask_id, known, store_uri)
     shared = [frame_id for frame_id in true if frame_id in found]

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
 from smalti.errors import ExportLoss
 from smalti.formats import FORMATS
 from smalti.formats.losses import TOPICS
 from smalti.formats.protocol import Writing
-from smalti.legend import Legend
 from smalti.roundtrip import Proof, export, losses_of
 
 __all__ = ["export_command", "frames_of"]
@@ -92,7 +92,7 @@ def export_command(
         split=split,
         images=images,
         mask_id=mask_id,
-        legend=Legend.read(legend, shared="merge") if legend else None,
+        legend=read_legend(legend),
     )
     with progress(f"exporting {layout}") as advance:
         proof = export(

@@ -11,6 +11,7 @@ import click
 
 from smalti import wire
 from smalti.cli.check import print_report
+from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
 from smalti.errors import FrameError
 from smalti.formats import FORMATS, Detection, choose, detect, load
@@ -88,7 +89,7 @@ def import_command(
     options = Reading(
         images=_place(where, images),
         masks=_place(where, masks),
-        legend=Legend.read(legend if Path(legend).exists() else where / legend, shared="merge") if legend else None,
+        legend=read_legend(legend if legend is None or "://" in legend else str(_place(where, legend))),
         encoding=encoding,
         split=split,
     )

@@ -7,6 +7,7 @@ import click
 import numpy as np
 
 from smalti.blend import overlay
+from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, check_output, json_option, say
 from smalti.errors import DecodeError, FrameError, MaskReferenceError
 from smalti.frames import FrameGroup, SingleFrame
@@ -140,7 +141,7 @@ def _choose(path: str, chosen: dict[str, Any]) -> tuple[SingleFrame, dict[str, A
     if len(listed) != 1:
         raise FrameError(_which(path, wanted, listed or list(read_frames(path))))
     frame = listed[0]
-    legend = _read_legend(chosen["legend"], chosen["scheme"])
+    legend = read_legend(chosen["legend"], chosen["scheme"])
     if isinstance(frame, FrameGroup):
         frame = frame[_source_in(frame, chosen, legend)]
     elif chosen["source"] not in (None, frame.source_id):
@@ -168,12 +169,6 @@ def _source_in(group: FrameGroup, chosen: dict[str, Any], legend: Legend | None)
     from smalti.binding import resolve
 
     return resolve(group, legend).plan(chosen["mask_id"], chosen["source"]).source.id
-
-
-def _read_legend(path: str | None, scheme: str | None) -> Legend | None:
-    if path is not None:
-        return Legend.read(path, shared="merge", scheme=scheme)
-    return Legend(scheme=scheme) if scheme is not None else None
 
 
 def _image_for(frame: SingleFrame, seg: LabelMap) -> Any:

@@ -10,10 +10,10 @@ import msgspec
 
 from smalti import wire
 from smalti.cli.exporting import frames_of
+from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
 from smalti.formats.building import explained
 from smalti.frames import SingleFrame
-from smalti.legend import Legend
 from smalti.repairing import MaskRepair, repair_frames
 
 __all__ = ["repair_command"]
@@ -46,7 +46,7 @@ def repair_command(
     """
     folder = Path(out).resolve()
     rows: list[MaskRepair] = []
-    read = Legend.read(legend, shared="merge") if legend else None
+    read = read_legend(legend)
     with progress("repairing") as advance:
         repaired = repair_frames(
             frames_of(what, store_uri, None)(),
