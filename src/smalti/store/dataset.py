@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from smalti.errors import VersionError, VersionFrozen
 from smalti.store.catalog import Catalog
 from smalti.store.copying import finish_move
+from smalti.store.declaring import add_declared
 from smalti.store.engine import Engine
 from smalti.store.promoted import field_of
 from smalti.store.rows import AuditRow, DatasetRow, VersionRow
@@ -190,6 +191,7 @@ class Dataset:
         parent = made_from[0].row if made_from else None
         start = None if parent is None or parent.head_version is None else (parent.branch, parent.head_version)
         row.base_version = self.engine.create_branch(row.branch, start)
+        add_declared(self.engine.at(row.branch), self.row.declared)
         return self.catalog.create_version(row)
 
     def _resolve(self, version: VersionLike) -> DatasetVersion:
@@ -283,8 +285,9 @@ class Dataset:
 
         Args:
             path: into the frame's metadata, e.g. "meta.city".
-            kind: "string", "int", "float", "bool" or "timestamp". A value of another type is null in the column; the
-                metadata itself stays as it is.
+            kind: "string", "int", "float", "bool", "timestamp", or "vector[768]" for dense vectors to search the
+                nearest of ("vector[768,l2_norm]": an index serves another measure than the angle). A value of another
+                type is null in the column; the metadata itself stays as it is.
         """
         from smalti.store.declaring import promote
 

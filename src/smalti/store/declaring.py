@@ -4,6 +4,7 @@ The column is an index: the frames of a published version stay as they are, and 
 is pinned anew to the commit that added the column and nothing else.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,18 +17,28 @@ if TYPE_CHECKING:
     from smalti.store.dataset import Dataset
     from smalti.store.version import DatasetVersion
 
-__all__ = ["promote"]
+__all__ = ["add_declared", "promote"]
 
 
 def promote(dataset: "Dataset", path: str, kind: str) -> None:
     """See `Dataset.declare`."""
+    field = field_of(path, kind)
+    kind = field.metadata[b"smalti:type"].decode()
     known = dataset.declared
     if known.get(path, kind) != kind:
         raise VersionError(f"{path} of dataset {dataset.name!r} is declared as {known[path]!r} already, not {kind!r}")
-    field = field_of(path, kind)
     dataset.catalog.update_dataset(dataset.id, declared=known | {path: kind})
     for version in dataset.versions():
         add_missing(version, field)
+
+
+def add_declared(branch: Branch, declared: Mapping[str, str]) -> None:
+    """Add the promoted columns that a new branch lacks: main has none, and a published parent may lack one."""
+    known = set(branch.schema.names) if declared else set()
+    for path, kind in declared.items():
+        field = field_of(path, kind)
+        if field.name not in known:
+            _add(branch, field)
 
 
 def add_missing(version: "DatasetVersion", field: pa.Field) -> None:

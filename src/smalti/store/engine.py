@@ -12,21 +12,19 @@ The rules that look odd each stand on a failure that was reproduced:
 """
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-import lance
 import pyarrow as pa
 
-from smalti.errors import ConflictError, StorageError, VersionError
+from smalti.errors import StorageError, VersionError
 from smalti.store.durable import Durable
+from smalti.store.lancing import lance, translated
 from smalti.store.schema import SCHEMA
 
 __all__ = ["Branch", "Engine", "quoted", "where_in"]
@@ -51,44 +49,6 @@ def where_in(column: str, values: Sequence[Any]) -> str:
     return f"{column} IN ({', '.join(quoted(v) if isinstance(v, str) else str(v) for v in values)})"
 
 
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Lance's errors as ours: they come as OSError, ValueError or RuntimeError with the reason in the text."""
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        if isinstance(error, StorageError):
-            raise
-        text = str(error)
-        if "ommit conflict" in text or "preempted" in text:
-            raise ConflictError(f"{what}: other writers were faster each time; try again ({_first(text)})") from error
-        if re.search(r"not found|No such file|does not exist", text, re.IGNORECASE):
-            raise StorageError(
-                f"{what}: something it needs is missing ({_first(text)}); run `smalti store verify`"
-            ) from error
-        hint = next((f"; {hint}" for words, hint in _HINTS.items() if re.search(words, text, re.IGNORECASE)), "")
-        raise StorageError(f"{what}: {_first(text)}{hint}") from error
-
-
-_HINTS = {
-    r"No space left|os error 28|quota exceeded|os error 122": (
-        "the disk is full: free some space and try again; what was acknowledged before is safe"
-    ),
-    r"File too large|os error 27": "a limit on the size of files forbids it; what was acknowledged before is safe",
-    r"Read-only file system|os error 30": "the disk is read-only; is the right one mounted?",
-    r"timed? ?out|error sending request|connection|503|Service Unavailable|SlowDown": (
-        "the object store did not answer; try again: what was acknowledged before is safe"
-    ),
-}
-"""Words of the reason → what to do."""
-
-
-def _first(text: str) -> str:
-    """The first line of a reason, without the place in the engine's own sources."""
-    line = re.sub(r",? ?/\S+\.rs:\d+(:\d+)?", "", text.strip().partition("\n")[0])
-    return line.removeprefix("LanceError(IO): ")[:300] or "no reason given"
-
-
 def local_root(uri: str) -> Path | None:
     """The folder that a URI names, None for an object store."""
     parts = urlsplit(uri)
@@ -104,7 +64,7 @@ class Engine:
         folder = local_root(uri)
         self.uri = str(folder) if folder is not None else uri
         self._options = dict(storage_options or {})
-        self._durable = Durable(folder)
+        self.durable = Durable(folder)
         self._root: Any = None
         self._pid = 0
 
@@ -116,9 +76,9 @@ class Engine:
 
     def create(self) -> None:
         """Make the dataset, with no rows. Format and stable row ids can be chosen only now."""
-        since = self._durable.start()
-        with _translated(f"creating {self.uri}"):
-            self._root = lance.write_dataset(
+        since = self.durable.start()
+        with translated(f"creating {self.uri}"):
+            self._root = lance().write_dataset(
                 SCHEMA.empty_table(),
                 self.uri,
                 storage_options=self._options or None,
@@ -126,13 +86,13 @@ class Engine:
                 enable_stable_row_ids=True,
             )
         self._pid = os.getpid()
-        self._durable.finish(_ROOT_FOLDERS, since)
+        self.durable.finish(_ROOT_FOLDERS, since)
 
     def root(self) -> Any:
         """The Lance dataset, on its main branch."""
         if self._root is None:
-            with _translated(f"opening {self.uri}"):
-                self._root = lance.dataset(self.uri, storage_options=self._options or None)
+            with translated(f"opening {self.uri}"):
+                self._root = lance().dataset(self.uri, storage_options=self._options or None)
             self._pid = os.getpid()
         elif self._pid != os.getpid():
             raise VersionError(
@@ -147,51 +107,51 @@ class Engine:
 
     def branches(self) -> dict[str, tuple[str | None, int]]:
         """Every branch with its parent branch (None = main) and the version it was made from."""
-        with _translated(f"listing branches of {self.uri}"):
+        with translated(f"listing branches of {self.uri}"):
             found = self.root().branches.list()
         return {name: (item["parent_branch"], item["parent_version"]) for name, item in found.items()}
 
     def create_branch(self, name: str, parent: tuple[str, int] | None = None) -> int:
         """Make a branch from a pinned version of another (None = from nothing) and tag the point; returns its version."""
-        since = self._durable.start()
-        with _translated(f"creating branch {name} of {self.uri}"):
+        since = self.durable.start()
+        with translated(f"creating branch {name} of {self.uri}"):
             root = self.root()
             made = root.create_branch(name, parent if parent is not None else (None, 1))
             version = int(made.version)
             root.tags.create(_tag("base", name), (name, version))
-        self._durable.finish(
+        self.durable.finish(
             [*_ROOT_FOLDERS, f"tree/{name}", f"tree/{name}/_versions", f"tree/{name}/_transactions"], since
         )
         return version
 
     def delete_branch(self, name: str) -> None:
         """Delete a branch and its tags. It must have no children left."""
-        since = self._durable.start()
-        with _translated(f"deleting branch {name} of {self.uri}"):
+        since = self.durable.start()
+        with translated(f"deleting branch {name} of {self.uri}"):
             root = self.root()
             for tag in self.tags_of(name):
                 root.tags.delete(tag)
             if name in root.branches.list():
                 root.branches.delete(name)
-        self._durable.finish(_ROOT_FOLDERS, since)
+        self.durable.finish(_ROOT_FOLDERS, since)
 
     def exists(self) -> bool:
         """Whether there is such a dataset."""
         try:
-            lance.dataset(self.uri, storage_options=self._options or None)
+            lance().dataset(self.uri, storage_options=self._options or None)
         except (OSError, ValueError):
             return False
         return True
 
     def drop(self) -> None:
         """Delete the dataset with everything in it."""
-        with _translated(f"deleting {self.uri}"):
-            lance.LanceDataset.drop(self.uri, storage_options=self._options or None)
+        with translated(f"deleting {self.uri}"):
+            lance().LanceDataset.drop(self.uri, storage_options=self._options or None)
         self._root = None
 
     def age(self, branch: str) -> timedelta:
         """How long ago a branch was made."""
-        with _translated(f"looking at branch {branch} of {self.uri}"):
+        with translated(f"looking at branch {branch} of {self.uri}"):
             made = self.root().branches.list()[branch]["create_at"]
         return timedelta(seconds=max(0.0, time.time() - float(made)))
 
@@ -210,32 +170,32 @@ class Engine:
 
     def tag(self, kind: str, branch: str, version: int) -> None:
         """Pin a version of a branch against cleanup; a tag of that kind moves if it exists."""
-        since = self._durable.start()
+        since = self.durable.start()
         name = _tag(kind, branch)
-        with _translated(f"tagging {name} in {self.uri}"):
+        with translated(f"tagging {name} in {self.uri}"):
             tags = self.root().tags
             if name in tags.list():
                 tags.update(name, (branch, version))
             else:
                 tags.create(name, (branch, version))
-        self._durable.finish(_ROOT_FOLDERS, since)
+        self.durable.finish(_ROOT_FOLDERS, since)
 
     def untag(self, kind: str, branch: str) -> None:
         """Remove a pin if it is there."""
-        with _translated(f"untagging {branch} in {self.uri}"):
+        with translated(f"untagging {branch} in {self.uri}"):
             tags = self.root().tags
             if _tag(kind, branch) in tags.list():
                 tags.delete(_tag(kind, branch))
 
     def tags_of(self, branch: str) -> list[str]:
         """The tags that pin versions of a branch."""
-        with _translated(f"listing tags of {self.uri}"):
+        with translated(f"listing tags of {self.uri}"):
             return [name for name, item in self.root().tags.list().items() if item["branch"] == branch]
 
     def saved(self, branch: str, since_ns: int) -> None:
         """Everything that a commit on a branch wrote is on disk after this."""
         indices = self._index_folders(branch)
-        self._durable.finish([f"tree/{branch}/{folder}" for folder in _BRANCH_FOLDERS] + indices, since_ns)
+        self.durable.finish([f"tree/{branch}/{folder}" for folder in _BRANCH_FOLDERS] + indices, since_ns)
 
     def _index_folders(self, branch: str) -> list[str]:
         folder = local_root(self.uri)
@@ -250,7 +210,7 @@ class Engine:
 
     def starting(self) -> int:
         """The time to hand to `saved`."""
-        return self._durable.start()
+        return self.durable.start()
 
 
 def _tag(kind: str, branch: str) -> str:
@@ -276,7 +236,7 @@ class Branch:
     def dataset(self) -> Any:
         """Lance's dataset at this branch; the head is looked up anew each time."""
         root = self.engine.root()  # also refuses a forked process
-        with _translated(f"opening branch {self.name} of {self.engine.uri}"):
+        with translated(f"opening branch {self.name} of {self.engine.uri}"):
             if self._lance is None or self.pinned is None:
                 self._lance = root.checkout_version((self.name, self.pinned))
         return self._lance
@@ -304,7 +264,7 @@ class Branch:
     # ------------------------------------------------------------------------------------------------- reading
     def count(self, where: str | None = None) -> int:
         """How many rows there are, or fulfil a filter."""
-        with _translated(f"counting in branch {self.name}"):
+        with translated(f"counting in branch {self.name}"):
             return int(self.dataset.count_rows(where))
 
     def scan(
@@ -324,7 +284,7 @@ class Branch:
             where: a filter in SQL over top-level columns.
             with_row_id: adds `_rowid`; it means something only within this branch.
         """
-        with _translated(f"reading branch {self.name}"):
+        with translated(f"reading branch {self.name}"):
             scanner = self.dataset.scanner(
                 columns=list(columns) if columns is not None else None,
                 filter=where,
@@ -337,7 +297,7 @@ class Branch:
 
     def table(self, columns: Sequence[str] | None = None, where: str | None = None, **options: Any) -> pa.Table:
         """What `scan` yields, as one table."""
-        with _translated(f"reading branch {self.name}"):
+        with translated(f"reading branch {self.name}"):
             scanner = self.dataset.scanner(
                 columns=list(columns) if columns is not None else None, filter=where, **options
             )
@@ -371,18 +331,32 @@ class Branch:
     # ------------------------------------------------------------------------------------------------- writing
     def append(self, batches: Sequence[pa.RecordBatch]) -> int:
         """Add rows whose ids are known to be new; returns the version that has them."""
+        return self.add_files(self.write_files(batches))
+
+    def write_files(self, batches: Sequence[pa.RecordBatch]) -> list[Any]:
+        """Write rows to new files, which no version has yet; several threads may do that at once."""
         since = self.engine.starting()
-        with _translated(f"writing branch {self.name}"):
-            dataset = self.dataset
+        with translated(f"writing files for branch {self.name}"):
             reader = pa.RecordBatchReader.from_batches(batches[0].schema, batches)
-            dataset.insert(reader, mode="append")
-        self.engine.saved(self.name, since)
-        return int(dataset.version)
+            files: list[Any] = lance().fragment.write_fragments(reader, self.dataset, mode="append")
+        written = [f"tree/{self.name}/data/{file.path}" for found in files for file in found.files]
+        self.engine.durable.finish_files(written, since)
+        return files
+
+    def add_files(self, files: Sequence[Any]) -> int:
+        """Make files a part of the branch; returns the version that has them. Their ids are known to be new."""
+        since = self.engine.starting()
+        with translated(f"writing branch {self.name}"):
+            dataset = self.dataset
+            operation = lance().LanceOperation.Append(list(files))
+            made = lance().LanceDataset.commit(dataset, operation, read_version=dataset.version)
+        self.engine.durable.finish([f"tree/{self.name}/{folder}" for folder in ("_transactions", "_versions")], since)
+        return int(made.version)
 
     def upsert(self, rows: pa.Table | pa.RecordBatch) -> int:
         """Insert rows or replace those with the same id; returns the version that has them. Ids must not repeat."""
         since = self.engine.starting()
-        with _translated(f"writing branch {self.name}"):
+        with translated(f"writing branch {self.name}"):
             dataset = self.dataset
             merge = dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
             merge.use_index(False).conflict_retries(_WRITE_TRIES).retry_timeout(timedelta(seconds=60)).execute(rows)
@@ -392,7 +366,7 @@ class Branch:
     def swap(self, row: pa.RecordBatch, etag: int) -> bool:
         """Replace one row if its etag is still the given one; the check and the write are one step."""
         since = self.engine.starting()
-        with _translated(f"writing branch {self.name}"):
+        with translated(f"writing branch {self.name}"):
             merge = self.dataset.merge_insert("id").when_matched_update_all(f"target.etag = {etag}")
             done = merge.use_index(False).conflict_retries(_WRITE_TRIES).execute(row)
         self.engine.saved(self.name, since)
@@ -401,7 +375,7 @@ class Branch:
     def annotate(self, rows: pa.Table) -> int:
         """Write some columns of rows that are still as they were: same `id`, same `etag`. Others are left alone."""
         since = self.engine.starting()
-        with _translated(f"writing branch {self.name}"):
+        with translated(f"writing branch {self.name}"):
             dataset = self.dataset
             merge = dataset.merge_insert("id").when_matched_update_all("target.etag = source.etag")
             merge.use_index(False).conflict_retries(_WRITE_TRIES).execute(rows)
@@ -411,7 +385,7 @@ class Branch:
     def delete(self, where: str) -> int:
         """Delete the rows that a filter selects; returns the version without them."""
         since = self.engine.starting()
-        with _translated(f"deleting in branch {self.name}"):
+        with translated(f"deleting in branch {self.name}"):
             dataset = self.dataset
             dataset.delete(where, conflict_retries=_WRITE_TRIES)
         self.engine.saved(self.name, since)
@@ -423,34 +397,36 @@ class Branch:
         """Add a column computed from others; content, row ids and history of the rows stay as they are."""
         since = self.engine.starting()
         schema = pa.schema([field])
-        with _translated(f"adding column {field.name} to branch {self.name}"):
+        with translated(f"adding column {field.name} to branch {self.name}"):
             dataset = self.dataset
-            dataset.add_columns(lance.batch_udf(output_schema=schema)(fill), read_columns=list(reads))
+            dataset.add_columns(lance().batch_udf(output_schema=schema)(fill), read_columns=list(reads))
         self.engine.saved(self.name, since)
         return int(dataset.version)
 
     # -------------------------------------------------------------------------------------------------- upkeep
     def history(self) -> list[int]:
         """The versions of this branch that can still be opened."""
-        with _translated(f"looking at the history of branch {self.name}"):
+        with translated(f"looking at the history of branch {self.name}"):
             return [int(item["version"]) for item in self.dataset.versions()]
 
     def indices(self) -> dict[str, str]:
         """Column → name of the index on it."""
-        with _translated(f"listing indices of branch {self.name}"):
+        with translated(f"listing indices of branch {self.name}"):
             return {item.field_names[0]: item.name for item in self.dataset.describe_indices()}
 
-    def create_index(self, column: str, kind: str) -> None:
-        """Make an index on a column, in place of one that is there."""
+    def create_index(self, column: str, kind: str, **options: Any) -> None:
+        """Make an index on a column, in place of one that is there; `IVF_...` are indices of vectors."""
         since = self.engine.starting()
-        with _translated(f"indexing {column} of branch {self.name}"):
-            self.dataset.create_scalar_index(column, kind, replace=True)
+        with translated(f"indexing {column} of branch {self.name}"):
+            dataset = self.dataset
+            make = dataset.create_index if kind.startswith("IVF_") else dataset.create_scalar_index
+            make(column, kind, replace=True, **options)
         self.engine.saved(self.name, since)
 
     def drop_indices(self) -> None:
         """Remove every index from this branch; those of its parent stay."""
         since = self.engine.starting()
-        with _translated(f"dropping indices of branch {self.name}"):
+        with translated(f"dropping indices of branch {self.name}"):
             dataset = self.dataset
             for name in dict.fromkeys(item.name for item in dataset.describe_indices()):
                 dataset.drop_index(name)
@@ -459,14 +435,14 @@ class Branch:
     def optimize_indices(self) -> None:
         """Bring the rows that no index covers into the indices."""
         since = self.engine.starting()
-        with _translated(f"updating indices of branch {self.name}"):
+        with translated(f"updating indices of branch {self.name}"):
             self.dataset.optimize.optimize_indices()
         self.engine.saved(self.name, since)
 
     def compact(self, rows_per_file: int) -> None:
         """Rewrite small and much-deleted files. The branch must have no index at that time: see `drop_indices`."""
         since = self.engine.starting()
-        with _translated(f"compacting branch {self.name}"):
+        with translated(f"compacting branch {self.name}"):
             dataset = self.dataset
             if dataset.describe_indices():
                 raise StorageError(f"compacting branch {self.name}: it has indices, which would break; drop them first")
@@ -475,13 +451,13 @@ class Branch:
 
     def raggedness(self, rows_per_file: int) -> tuple[int, float]:
         """How many files are small, and the largest share of deleted rows in a file."""
-        with _translated(f"looking at branch {self.name}"):
+        with translated(f"looking at branch {self.name}"):
             found = [item.metadata for item in self.dataset.get_fragments()]
         small = sum(item.num_rows < rows_per_file // 2 for item in found)
         return small, max((item.num_deletions / max(item.physical_rows, 1) for item in found), default=0.0)
 
     def clean_up(self, older_than: timedelta) -> int:
         """Remove history that is older and that no tag and no child needs; returns the bytes freed."""
-        with _translated(f"cleaning up branch {self.name}"):
+        with translated(f"cleaning up branch {self.name}"):
             done = self.dataset.cleanup_old_versions(older_than=older_than, error_if_tagged_old_versions=False)
         return int(done.bytes_removed)

@@ -8,7 +8,8 @@ import msgspec
 
 from smalti.errors import StorageError, VersionError
 from smalti.store.engine import Branch
-from smalti.store.promoted import promoted_fields
+from smalti.store.promoted import scalar_fields, vector_fields
+from smalti.store.vectors import index_vectors
 
 if TYPE_CHECKING:
     from smalti.store.store import Store
@@ -32,7 +33,7 @@ _WORTH_INDEXING = 256
 
 def wanted_indices(branch: Branch) -> dict[str, str]:
     """Column → kind of index, for a branch with its promoted columns."""
-    return INDICES | {field.name: "BTREE" for field in promoted_fields(branch.schema)}
+    return INDICES | {field.name: "BTREE" for field in scalar_fields(branch.schema)}
 
 
 def tidy(branch: Branch, renew: Callable[[], None], *, thorough: bool = False) -> None:
@@ -53,6 +54,9 @@ def tidy(branch: Branch, renew: Callable[[], None], *, thorough: bool = False) -
         if column not in existing:
             branch.create_index(column, kind)
             renew()
+    if vector_fields(branch.schema):
+        index_vectors(branch)
+        renew()
     if any(column in existing for column in wanted):
         branch.optimize_indices()
 

@@ -1,7 +1,8 @@
 """Promoted metadata: declared paths of `meta` as typed columns of their own, for ranges and sorting.
 
 A promoted column is an index, not content: it follows from the row's `meta`, and a value that does not fit the declared
-type is null there while the JSON keeps it.
+type is null there while the JSON keeps it. A dense vector (`vector[768]`, or `vector[768,l2_norm]` to search by another
+measure than the angle) is a list of fixed size of 32 bit numbers.
 """
 
 import re
@@ -15,8 +16,9 @@ import pyarrow as pa
 
 from smalti.errors import VersionError
 from smalti.query.values import at_path
+from smalti.store.dense import Dense, vector_column
 
-__all__ = ["TYPES", "column_name", "conform", "field_of", "promoted_fields"]
+__all__ = ["TYPES", "column_name", "conform", "field_of", "promoted_fields", "scalar_fields", "vector_fields"]
 
 TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -51,9 +53,11 @@ def field_of(path: str, kind: str) -> pa.Field:
     Raises:
         VersionError: the path does not lead into `meta`, or the type is not one of `TYPES`.
     """
-    if kind not in TYPES:
-        raise VersionError(f"path {path!r} is declared as {kind!r}; allowed: {', '.join(TYPES)}")
-    return pa.field(column_name(path), TYPES[kind], metadata={_PATH: path, "smalti:type": kind})
+    dense = Dense.read(kind)
+    if dense is None and kind not in TYPES:
+        raise VersionError(f"path {path!r} is declared as {kind!r}; allowed: {', '.join(TYPES)}, vector[NUMBERS]")
+    metadata = {_PATH: path, "smalti:type": kind if dense is None else str(dense)}
+    return pa.field(column_name(path), TYPES[kind] if dense is None else dense.type, metadata=metadata)
 
 
 def promoted_fields(schema: pa.Schema) -> list[pa.Field]:
@@ -61,9 +65,21 @@ def promoted_fields(schema: pa.Schema) -> list[pa.Field]:
     return [field for field in schema if field.metadata and _PATH.encode() in field.metadata]
 
 
+def scalar_fields(schema: pa.Schema) -> list[pa.Field]:
+    """Those that queries compare and sort by."""
+    return [field for field in promoted_fields(schema) if not pa.types.is_fixed_size_list(field.type)]
+
+
+def vector_fields(schema: pa.Schema) -> list[pa.Field]:
+    """Those that hold vectors."""
+    return [field for field in promoted_fields(schema) if pa.types.is_fixed_size_list(field.type)]
+
+
 def values_of(meta: pa.Array, field: pa.Field) -> pa.Array:
     """A promoted column from the JSON texts of `meta`."""
     path = _inner(field.metadata[_PATH.encode()].decode())
+    if pa.types.is_fixed_size_list(field.type):
+        return vector_column(meta, path, field.type)
     convert = _CONVERT[field.metadata[b"smalti:type"].decode()]
     lists = [list(at_path(_decode(text), path)) if text else [] for text in meta.to_pylist()]
     # One of several values would hide the others from a range, so a list is null and queries look into the JSON.

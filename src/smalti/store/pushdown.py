@@ -6,6 +6,7 @@ the two, so it needs no special care. Where both are equal the index alone answe
 the labels of one ROI, because a version has few distinct label sets and the query is evaluated on each of them here.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -188,8 +189,11 @@ def _lower_bound(item: Node) -> Range | None:
     """The item, if it asks for at least some share of a label and nothing else."""
     if not isinstance(item, Range) or not _is_share(item) or item.high is not None:
         return None
-    low = as_number(item.low or "")
-    return item if low is not None and low > 0 else None
+    return item if _above_zero(item) else None
+
+
+def _above_zero(item: Range) -> bool:
+    return (as_number(item.low or "") or 0) > 0
 
 
 def _is_share(item: Node) -> bool:
@@ -198,6 +202,11 @@ def _is_share(item: Node) -> bool:
 
 def _counted(item: Range) -> str:
     return item.of if item.of is not None else VOID
+
+
+def _occurs(label: str) -> str:
+    """Frames with a pixel of the label in any mask. By the buckets, which are indexed."""
+    return has_any("px_bucket", buckets(label, SMALLEST, low_open=False, sure=False))
 
 
 def _above(bounds: Range, *, sure: bool) -> str:
@@ -212,10 +221,12 @@ def _touching(item: Node) -> str:
             return conjunction(_touching(each) for each in items)
         case Or(items):
             return disjunction(_touching(each) for each in items)
-        case Range(of=str(label)) if (as_number(item.low or "") or 0) > 0:
-            return has_any("px_label", [label])
+        case Range() if _is_share(item) and _above_zero(item):
+            return _above(item, sure=False)
+        case Range(of=str(label)) if _above_zero(item):
+            return _occurs(label)
         case Term(field="labels", kind="word" | "phrase"):
-            return has_any("px_label", [item.text])
+            return _occurs(item.text)
         case _:
             return TRUE
 
@@ -235,13 +246,13 @@ def _on_mask(item: Node) -> Plan:
             found = _on_mask(inner)
             return Plan(negation(found.must), negation(found.may))
         case Term(field="labels", kind="word" | "phrase"):
-            return _both(has_any("px_label", [item.text]))
+            return _both(_occurs(item.text))
         case Exists(field="labels"):
             return Plan(TRUE, FALSE)
         case Range(field="share" | "void.share"):
             return _share(item)
-        case Range(of=str(label)) if (as_number(item.low or "") or 0) > 0:
-            return Plan(has_any("px_label", [label]), FALSE)
+        case Range(of=str(label)) if _above_zero(item):
+            return Plan(_occurs(label), FALSE)
         case _:
             return Plan(TRUE, FALSE)
 
@@ -350,9 +361,11 @@ def _promoted_range(leaf: Range, path: str, promoted: tuple[str, str] | None) ->
         return Plan(_key(path), FALSE)
     column, kind = promoted
     within: str | None = None
-    if kind in ("int", "float"):
+    if kind == "float":
         found = _number_range(column, leaf)
         within = found.must if found.exact else None
+    elif kind == "int":
+        within = _whole_range(column, leaf)
     elif kind == "timestamp":
         within = _time_range(column, leaf)
     if within is None:
@@ -362,6 +375,22 @@ def _promoted_range(leaf: Range, path: str, promoted: tuple[str, str] | None) ->
     return Plan(
         disjunction([f"(({column} IS NOT NULL) AND {within})", conjunction([null, _key(path)])]), _sure(column, within)
     )
+
+
+def _whole_range(column: str, bounds: Range) -> str | None:
+    """A range over a column of whole numbers, which Lance compares with no others."""
+    parts = []
+    for end, sign, is_open, nearest in (
+        (bounds.low, ">", bounds.low_open, math.ceil),
+        (bounds.high, "<", bounds.high_open, math.floor),
+    ):
+        if end is not None:
+            number = as_number(end)
+            if number is None or not abs(number) <= 2**53:
+                return None
+            whole = nearest(number)
+            parts.append(f"({column} {sign}{'' if is_open and whole == number else '='} {whole})")
+    return conjunction(parts)
 
 
 def _sure(column: str, within: str) -> str:

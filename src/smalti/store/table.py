@@ -15,9 +15,10 @@ from smalti.query.nodes import Node
 from smalti.query.values import at_path
 from smalti.records import Frame
 from smalti.store.engine import Branch
-from smalti.store.promoted import promoted_fields
+from smalti.store.promoted import scalar_fields
 from smalti.store.pushdown import FALSE, TRUE, Columns, Plan, labels_in, plan
-from smalti.store.residue import columns_of, evaluate, facts_in
+from smalti.store.residue import columns_of, evaluate, evaluate_rois, facts_in
+from smalti.store.roi_columns import is_kept, stored_rois
 from smalti.store.schema import TRUTH, from_rows
 from smalti.tables import Ordering
 
@@ -29,6 +30,10 @@ __all__ = ["VersionTable", "scan"]
 Ints = NDArray[np.int64]
 _ORDER = ("context_id", "timestamp", "id")
 _ROWS_AT_ONCE = 2048
+_ROI_COLUMNS = {"roi_ls", "roi_conf"}
+_FEW_OF_ALL = 0.15
+_FEW_OF_ROIS = 0.05
+"""Parts of a version up to which looking up single rows beats scanning all: less for ROIs, which are kept once read."""
 
 
 class VersionTable:
@@ -62,7 +67,7 @@ class VersionTable:
             if self._labelsets is None:
                 self._labelsets = _distinct(self.rows, "labelsets")
             sets = {token: labels_in(token) for token in self._labelsets}
-            fields = promoted_fields(self.rows.schema)
+            fields = scalar_fields(self.rows.schema)
             promoted = {
                 f.metadata[b"smalti:path"].decode().removeprefix("meta."): (f.name, f.metadata[b"smalti:type"].decode())
                 for f in fields
@@ -87,24 +92,35 @@ class VersionTable:
         if found.must != FALSE:
             where = None if found.must == TRUE else found.must
             parts.append(_row_ids(self.rows.table([], where, with_row_id=True)))
-        parts += [_row_ids(batch)[hits] for batch, hits in self._open(tree, found, labels)]
+        parts += [rows[hits] for rows, hits in self._open(tree, found, labels)]
         found_rows = np.concatenate([*parts, np.zeros(0, np.int64)]) if len(parts) != 1 else parts[0]
         return found_rows if bool((np.diff(found_rows) > 0).all()) else np.sort(found_rows)
 
     def _settled(self, tree: Node, labels: LabelsAs) -> Plan:
         """The plan; where it leaves many rows open, one that leaves all open: a whole scan beats as many look-ups."""
         found = self.plan(tree, labels)
-        if found.open in (TRUE, FALSE) or "sources" in columns_of(tree, labels):
+        names = set(columns_of(tree, labels))
+        if found.open in (TRUE, FALSE) or "sources" in names:
             return found
-        is_wide = self.rows.count(found.open) > self.rows.count() / 4
+        if names <= _ROI_COLUMNS:
+            part = 0 if is_kept(self.rows) else _FEW_OF_ROIS
+        else:
+            part = _FEW_OF_ALL
+        is_wide = self.rows.count(found.open) > self.rows.count() * part
         return Plan(TRUE, FALSE) if is_wide else found
 
-    def _open(self, tree: Node, found: Plan, labels: LabelsAs) -> Iterator[tuple[pa.RecordBatch, NDArray[np.bool_]]]:
-        if found.open != FALSE:
-            where = None if found.open == TRUE else found.open
-            for batch in self.rows.scan(columns_of(tree, labels), where, with_row_id=True):
-                if len(batch):
-                    yield batch, evaluate(tree, batch, labels)
+    def _open(self, tree: Node, found: Plan, labels: LabelsAs) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
+        """Row ids that the plan leaves open, and which of them match."""
+        if found.open == FALSE:
+            return
+        names = columns_of(tree, labels)
+        if found.open == TRUE and self.rows.pinned is not None and set(names) <= _ROI_COLUMNS:
+            stored = stored_rois(self.rows, confidence="roi_conf" in names)
+            yield stored.rows, evaluate_rois(tree, stored.rois)
+            return
+        for batch in self.rows.scan(names, None if found.open == TRUE else found.open, with_row_id=True):
+            if len(batch):
+                yield _row_ids(batch), evaluate(tree, batch, labels)
 
     def lacking_facts(self) -> int:
         """How many rows have not been counted."""

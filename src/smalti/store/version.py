@@ -232,6 +232,28 @@ class DatasetVersion:
 
         return DataView(self, query)
 
+    def nearest(
+        self,
+        vector: Sequence[float] | str,
+        k: int = 10,
+        field: str = "meta.vector",
+        *,
+        metric: str = "cosine",
+        method: str = "auto",
+    ) -> list[tuple[str, float]]:
+        """The ids of the k frames whose vectors are nearest, nearest first, and their scores.
+
+        Args:
+            vector: numbers, or the id of a frame, for those that are like it.
+            k: how many.
+            field: path of the vectors in the metadata; declare it (`dataset.declare`) for columns and an index.
+            metric: "cosine" scores (1 + cos) / 2, "l2_norm" 1 / (1 + d²), "dot_product" (1 + dot) / 2.
+            method: "exact", "index" (may miss a few), or "auto": by the index where there is one and the version is large.
+        """
+        from smalti.store.vectors import nearest
+
+        return nearest(self, vector, k, field, metric=metric, method=method)
+
     @property
     def table(self) -> "VersionTable":
         """What a view reads: this version as it is now."""
