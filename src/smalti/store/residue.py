@@ -19,10 +19,10 @@ from smalti.query.match import LabelsAs, Subject, matches, term_fits
 from smalti.query.nodes import All, And, Leaf, Node, Not, Or, Range, Some, Term
 from smalti.query.values import as_number, at_path, in_range
 from smalti.records import Frame
-from smalti.store.pushdown import labels_in
+from smalti.store.roi_columns import RoiColumns, rois_of
 from smalti.store.schema import TRUTH, from_rows
 
-__all__ = ["columns_of", "evaluate", "facts_in"]
+__all__ = ["columns_of", "evaluate", "evaluate_rois", "facts_in"]
 
 Bools = NDArray[np.bool_]
 _FACTS = "px_masks"
@@ -100,6 +100,7 @@ class _Batch:
         self._frames: list[Frame] | None = None
         self._facts: list[Mapping[str, MaskFacts] | None] | None = None
         self._decoded: list[dict[str, Any]] | None = None
+        self._roi_columns: RoiColumns | None = None
 
     def holds(self, tree: Node) -> Bools:
         match tree:
@@ -179,22 +180,35 @@ class _Batch:
         return found
 
     def _rois(self, tree: Some) -> Bools:
-        column = self.batch.column("roi_ls")
-        offsets = column.offsets.to_numpy().astype(np.int64)
-        tokens = column.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).dictionary_encode()
-        codes = tokens.indices.to_numpy(zero_copy_only=False)
-        sets = [labels_in(token) for token in tokens.dictionary.to_pylist()]
-        confidence: NDArray[np.float64] | None = None
-        if "roi_conf" in self.batch.schema.names:
-            own = self.batch.column("roi_conf")
-            bounds = own.offsets.to_numpy()
-            values = own.values.slice(int(bounds[0]), int(bounds[-1] - bounds[0]))
-            confidence = values.to_numpy(zero_copy_only=False).astype(np.float64)
-        hits = _on_rois(tree.item, codes, sets, confidence)
-        sums = np.concatenate([[0], np.cumsum(hits)])
-        counts = sums[offsets[1:] - offsets[0]] - sums[offsets[:-1] - offsets[0]]
-        enough: Bools = counts >= tree.low
-        return enough if tree.high is None else enough & (counts <= tree.high)
+        if self._roi_columns is None:
+            self._roi_columns = rois_of(self.batch)
+        return on_rois(tree, self._roi_columns)
+
+
+def on_rois(tree: Some, rois: RoiColumns) -> Bools:
+    """(n,) bool: which rows have as many ROIs as the tree asks for."""
+    hits = _on_rois(tree.item, rois.codes, rois.sets, rois.confidence)
+    sums = np.zeros(len(hits) + 1, np.int64 if len(hits) >= 2**31 else np.int32)
+    np.cumsum(hits, out=sums[1:])
+    counts = np.diff(sums[rois.starts])
+    enough: Bools = counts >= tree.low
+    return enough if tree.high is None else enough & (counts <= tree.high)
+
+
+def evaluate_rois(tree: Node, rois: RoiColumns) -> Bools:
+    """(n,) bool: which rows match a tree for which `columns_of` names ROI columns alone."""
+    match tree:
+        case And(items) | Or(items):
+            parts = [evaluate_rois(item, rois) for item in items]
+            combine = np.logical_and if isinstance(tree, And) else np.logical_or
+            joined: Bools = reduce(combine, parts, np.full(len(rois.starts) - 1, isinstance(tree, And), np.bool_))
+            return joined
+        case Not(item):
+            return ~evaluate_rois(item, rois)
+        case Some(scope="roi"):
+            return on_rois(tree, rois)
+        case _:
+            return np.ones(len(rois.starts) - 1, np.bool_)
 
 
 def _on_rois(
