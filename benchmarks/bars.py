@@ -61,7 +61,9 @@ class Bar:
         return self.value >= self.must if self.at_least else self.value <= self.must
 
     def __str__(self) -> str:
-        said = "not measured" if self.value is None else f"{self.value:.{self.decimals}f}{self.unit and ' ' + self.unit}"
+        said = (
+            "not measured" if self.value is None else f"{self.value:.{self.decimals}f}{self.unit and ' ' + self.unit}"
+        )
         sign = "≥" if self.at_least else "≤"
         must = "" if self.must is None else f"  (must {sign} {self.must:g}: {'met' if self.is_met else 'MISSED'})"
         return f"{self.what}: {said}{must}{self.note and '  ' + self.note}"

@@ -148,12 +148,14 @@ PyObject *py_png_discover(PyObject *self, PyObject *args) {
     return answer;
 }
 
-/* data, table or None, out -> True, or False */
+/* data, table or None, out, the value to count or -1 -> True or (zeros, counted), or False */
 PyObject *py_png_indices(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer data, out, table = {0};
     PyObject *table_or_none;
-    if (!PyArg_ParseTuple(args, "y*Ow*", &data, &table_or_none, &out)) return NULL;
+    Py_ssize_t counted = -1;
+    if (!PyArg_ParseTuple(args, "y*Ow*|n", &data, &table_or_none, &out, &counted)) return NULL;
+    png_tally tally = {.value = (uint32_t)counted};
     PyObject *answer = NULL;
     if (table_or_none != Py_None && PyObject_GetBuffer(table_or_none, &table, PyBUF_SIMPLE)) goto done;
     png_file png;
@@ -166,10 +168,14 @@ PyObject *py_png_indices(PyObject *self, PyObject *args) {
             (table.obj && (items(&table) != cells || (size & (size - 1)) || size > 8)))
             status = PNG_BAD_HEADER;
     }
-    if (!status) status = png_indices(&png, table.obj ? table.buf : NULL, table.obj ? (size_t)table.itemsize : 0, out.buf);
+    if (!status)
+        status = png_indices(&png, table.obj ? table.buf : NULL, table.obj ? (size_t)table.itemsize : 0, out.buf,
+                             counted < 0 ? NULL : &tally);
     png_close(&png);
     Py_END_ALLOW_THREADS
-    answer = png_result(status);
+    if (status || counted < 0) answer = png_result(status);
+    else
+        answer = Py_BuildValue("(KK)", (unsigned long long)tally.zeros, (unsigned long long)tally.watched);
 done:
     PyBuffer_Release(&data);
     PyBuffer_Release(&out);

@@ -4,6 +4,11 @@
 
 #include <stdlib.h>
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(SMALTI_PLAIN)
+#define WIDE_PERMUTE
+#include <immintrin.h>
+#endif
+
 int colormap_init(colormap *map, const uint32_t *keys, const void *values, size_t n, size_t value_size) {
     uint32_t bits = 6;
     while (bits < 26 && ((size_t)1 << bits) < 4 * n) bits++;
@@ -101,6 +106,43 @@ LOOKUPS(uint8_t)
 LOOKUPS(uint16_t)
 LOOKUPS(uint32_t)
 
+/* Processors that permute bytes among 128 look up 64 bytes at once, borders or not. */
+#ifdef WIDE_PERMUTE
+static __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi"))) size_t permute(const uint8_t *indices, size_t n,
+                                                                                      const uint8_t *table, uint8_t *out) {
+    const __m512i a = _mm512_loadu_si512(table), b = _mm512_loadu_si512(table + 64);
+    const __m512i c = _mm512_loadu_si512(table + 128), d = _mm512_loadu_si512(table + 192);
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        const __m512i index = _mm512_loadu_si512(indices + i);
+        const __m512i low = _mm512_permutex2var_epi8(a, index, b), high = _mm512_permutex2var_epi8(c, index, d);
+        _mm512_storeu_si512(out + i, _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high));
+    }
+    return i;
+}
+
+int looks_up_wide(void) {
+    return __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+#else
+int looks_up_wide(void) { return 0; }
+#endif
+
+/* Bytes through a table of bytes. */
+static void lookup_bytes(const uint8_t *indices, size_t n, const uint8_t *table, size_t cells, uint8_t *out) {
+    size_t done = 0;
+#ifdef WIDE_PERMUTE
+    uint8_t whole[256] = {0};
+    if (n >= 256 && looks_up_wide()) {
+        if (cells < 256) table = memcpy(whole, table, cells);
+        done = permute(indices, n, table, out);
+    }
+#else
+    (void)cells;
+#endif
+    lookup_uint8_t_1(indices + done, n - done, table, out + done);
+}
+
 #define DISPATCH(I)                                                       \
     switch (value_size) {                                                 \
         case 1: lookup_##I##_1(indices, n, table, out); return KERNEL_OK; \
@@ -115,6 +157,10 @@ int lookup(const void *indices, size_t n, size_t index_size, const void *table, 
     if (n == 0) return KERNEL_OK;
     if ((index_size > 2 || cells < (size_t)1 << (8 * index_size)) && largest(indices, n, index_size) >= cells)
         return KERNEL_BEYOND;
+    if (index_size == 1 && value_size == 1) {
+        lookup_bytes(indices, n, table, cells, out);
+        return KERNEL_OK;
+    }
     switch (index_size) {
         case 1: DISPATCH(uint8_t)
         case 2: DISPATCH(uint16_t)

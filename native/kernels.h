@@ -39,6 +39,9 @@ int nearest_table(const uint8_t *colors, const void *values, size_t n, size_t va
 int lookup(const void *indices, size_t n, size_t index_size, const void *table, size_t cells, size_t value_size,
            void *out);
 
+/* Whether this processor looks up 64 bytes at once. */
+int looks_up_wide(void);
+
 uint32_t largest(const void *labels, size_t n, size_t size);
 int count_labels(const void *labels, size_t n, size_t size, int64_t *counts, size_t count);
 int count_boxes(const void *labels, size_t height, size_t width, size_t size, int64_t *counts, int32_t *boxes,

@@ -61,8 +61,15 @@ typedef struct {
 /* RGB or RGBA, 8 bits. labels: (height, width) of label_size 1 or 2; alpha: (height, width) or NULL. */
 int png_labels(const png_file *png, labeler *how, size_t label_size, void *labels, uint8_t *alpha);
 
-/* Grey or palette. table: NULL for the stored samples, else a cell for every sample. value_size 1, 2, 4 or 8. */
-int png_indices(const png_file *png, const void *table, size_t value_size, void *out);
+/* What is counted on the way: values that are 0, and those that are `value`. */
+typedef struct {
+    uint32_t value;
+    uint64_t zeros, watched;
+} png_tally;
+
+/* Grey or palette. table: NULL for the stored samples, else a cell for every sample. value_size 1, 2, 4 or 8.
+ * tally: NULL, or with a table of 1 or 2 bytes what to count. */
+int png_indices(const png_file *png, const void *table, size_t value_size, void *out, png_tally *tally);
 
 /* The driver both share: inflate, and call `row` with each row's filter, its bytes and the bytes of the row before. */
 typedef int (*png_row)(void *context, uint32_t y, unsigned filter, const uint8_t *bytes, const uint8_t *previous);

@@ -13,7 +13,9 @@ typedef struct {
     size_t width, stored, value_size, out_stride; /* pixels; bytes of a stored row; of a value; of a row of values */
     unsigned bits, filter;
     uint8_t *unpacked; /* bits < 8: one byte a pixel */
-    uint8_t *before;   /* with a table: the stored bytes of the row above */
+    uint8_t *before;   /* NULL, or with a table: the stored bytes of the row above */
+    png_tally *tally;  /* or NULL */
+    size_t zeros, watched; /* in the row above */
 } index_rows;
 
 #define CONTEXT index_rows
@@ -100,10 +102,47 @@ static int emit(index_rows *rows, uint32_t y) {
         if (!rows->table) return PNG_OK;
         return lookup(unpacked, width, 1, rows->table, 256, rows->value_size, rows->out) ? PNG_UNUSUAL : PNG_OK;
     }
-    if (rows->table) return y ? emit_changed(rows) : emit_part(rows, 0, width);
+    if (rows->table) return rows->before && y ? emit_changed(rows) : emit_part(rows, 0, width);
     if (rows->bits == 8) memcpy(rows->out, rows->bytes, width);
     else swap_words(rows->words, (uint16_t *)(void *)rows->out, width);
     return PNG_OK;
+}
+
+/* One row's values that are 0, and those that are `watched`; in steps that bytes can count. */
+CLONES static void tally1(const uint8_t *values, size_t n, uint8_t watched, size_t found[2]) {
+    enum { STEP = 128 };
+    for (size_t i = 0; i < n; i += STEP) {
+        uint8_t zeros = 0, seen = 0;
+        size_t m = n - i < STEP ? n - i : STEP;
+        for (size_t k = 0; k < m; k++) {
+            zeros = (uint8_t)(zeros + (values[i + k] == 0));
+            seen = (uint8_t)(seen + (values[i + k] == watched));
+        }
+        found[0] += zeros;
+        found[1] += seen;
+    }
+}
+
+CLONES static void tally2(const uint16_t *values, size_t n, uint16_t watched, size_t found[2]) {
+    enum { STEP = 1 << 15 };
+    for (size_t i = 0; i < n; i += STEP) {
+        uint16_t zeros = 0, seen = 0;
+        size_t m = n - i < STEP ? n - i : STEP;
+        for (size_t k = 0; k < m; k++) {
+            zeros = (uint16_t)(zeros + (values[i + k] == 0));
+            seen = (uint16_t)(seen + (values[i + k] == watched));
+        }
+        found[0] += zeros;
+        found[1] += seen;
+    }
+}
+
+static void tally_row(index_rows *rows) {
+    size_t found[2] = {0, 0};
+    if (rows->value_size == 1) tally1(rows->out, rows->width, (uint8_t)rows->tally->value, found);
+    else tally2((const uint16_t *)(const void *)rows->out, rows->width, (uint16_t)rows->tally->value, found);
+    rows->zeros = found[0];
+    rows->watched = found[1];
 }
 
 static int index_row(void *context, uint32_t y, unsigned filter, const uint8_t *bytes, const uint8_t *previous) {
@@ -118,27 +157,35 @@ static int index_row(void *context, uint32_t y, unsigned filter, const uint8_t *
     if (kept) {
         memcpy(rows->out, rows->out - rows->out_stride, rows->out_stride);
     } else {
-        if (rows->table && rows->bits >= 8) memcpy(rows->before, rows->bytes, stored);
+        if (rows->before && y) memcpy(rows->before, rows->bytes, stored);
         if (rows->bits == 16) unfilter2_row(rows, filter, bytes, previous, rows->words, rows->width);
         else unfilter_bytes(rows, filter, bytes, previous);
         status = emit(rows, y);
+        if (rows->tally) tally_row(rows);
+    }
+    if (rows->tally) {
+        rows->tally->zeros += rows->zeros;
+        rows->tally->watched += rows->watched;
     }
     rows->out += rows->out_stride;
     return status;
 }
 
-int png_indices(const png_file *png, const void *table, size_t value_size, void *out) {
+int png_indices(const png_file *png, const void *table, size_t value_size, void *out, png_tally *tally) {
+    if (tally && (!table || value_size > 2)) return PNG_UNUSUAL;
     if (png->interlace || (png->color != PNG_GREY && png->color != PNG_PALETTE)) return PNG_UNUSUAL;
-    index_rows rows = {.table = table, .out = out, .width = png->width, .bits = png->bits, .filter = 5};
+    index_rows rows = {.table = table, .out = out, .width = png->width, .bits = png->bits, .filter = 5, .tally = tally};
     rows.stored = png_stride(png) - 1;
     rows.value_size = table ? value_size : png->bits == 16 ? 2 : 1;
     rows.out_stride = rows.width * rows.value_size;
     uint16_t *row = calloc(rows.stored / 2 + 1, 2), *unpacked = malloc(rows.width * 2);
-    rows.before = malloc(rows.stored);
+    /* Where all bytes are looked up at once, finding those that changed would take longer. */
+    int compares = table && png->bits >= 8 && !(png->bits == 8 && value_size == 1 && looks_up_wide());
+    rows.before = compares ? malloc(rows.stored) : NULL;
     rows.bytes = (uint8_t *)row;
     rows.words = row;
     rows.unpacked = (uint8_t *)unpacked;
-    int status = row && unpacked && rows.before ? png_rows(png, index_row, &rows) : PNG_NO_MEMORY;
+    int status = row && unpacked && (rows.before || !compares) ? png_rows(png, index_row, &rows) : PNG_NO_MEMORY;
     free(row);
     free(unpacked);
     free(rows.before);

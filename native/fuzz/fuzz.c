@@ -66,7 +66,7 @@ static void try_indices(const png_file *png, size_t pixels) {
     size_t sample = png->bits == 16 ? 2 : 1, cells = png->bits == 16 ? 65536 : 256;
     void *out = malloc(8 * pixels), *table = calloc(cells, 8);
     out = realloc(out, sample * pixels);
-    int status = png_indices(png, NULL, 0, out);
+    int status = png_indices(png, NULL, 0, out, NULL);
     if (status == PNG_OK) {
         size_t runs = runs_count(out, pixels, sample);
         void *values = malloc(runs * sample);
@@ -81,7 +81,11 @@ static void try_indices(const png_file *png, size_t pixels) {
     }
     for (size_t size = 1; size <= 8; size *= 2) {
         out = realloc(out, size * pixels);
-        require(png_indices(png, table, size, out) == status, "a table changes nothing about the file");
+        png_tally tally = {.value = 1};
+        require(png_indices(png, table, size, out, NULL) == status, "a table changes nothing about the file");
+        if (size > 2) continue;
+        require(png_indices(png, table, size, out, &tally) == status, "nor does counting");
+        require(status || (tally.zeros == pixels && !tally.watched), "a table of zeros gives zeros");
     }
     free(out);
     free(table);

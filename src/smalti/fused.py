@@ -148,15 +148,15 @@ def _samples(data: bytes, head: _Head, legend: Legend) -> LabelMap | None:
             return None
         table = np.array(table)
         table[len(head.palette) :] = _BEYOND
-    labels = kernels.png_indices(data, table, max_pixels=codecs.DEFAULT_LIMITS.max_pixels)
-    if labels is None:
+    if table.dtype.itemsize > 2:
         return None
-    counts = kernels.count(labels, (_BEYOND if unknown else len(legend)) + 1)
-    if unknown and counts[_BEYOND]:
+    found = kernels.png_lookup(data, table, watch=_BEYOND, max_pixels=codecs.DEFAULT_LIMITS.max_pixels)
+    if found is None or (unknown and found.watched):
         return None
-    if legend.kind == "colors" and head.palette is not None and legend.has_codes() and counts[0] == labels.size:
+    labels, void, _beyond = found
+    if legend.kind == "colors" and head.palette is not None and legend.has_codes() and void == labels.size:
         return None  # no colour of the palette fits: the general way tries the indices themselves
-    return _map(labels, legend, head, int(counts[0]))
+    return _map(labels, legend, head, void)
 
 
 def _ids(data: bytes, head: _Head, legend: Legend | None, scheme: str | None) -> LabelMap | None:

@@ -35,7 +35,7 @@ def png(width: int, height: int, bits: int, color: int, stream: bytes, *, pieces
 @st.composite
 def stored_rows(draw: st.DrawFn, bits: int, color: int) -> tuple[int, int, np.ndarray]:
     """Rows as the file has them: mostly zero residuals, as in masks, under filters of every kind."""
-    width, height = draw(st.sampled_from([1, 2, 5, 16, 17, 40, 131])), draw(st.integers(1, 12))
+    width, height = draw(st.sampled_from([1, 2, 5, 16, 17, 40, 131, 300])), draw(st.integers(1, 12))
     row_bytes = (width * CHANNELS[color] * bits + 7) // 8
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     busy = draw(st.sampled_from([0.0, 0.02, 0.2, 1.0]))
@@ -98,6 +98,12 @@ def test_grey_and_palette_samples(data: st.DataObject, kind: tuple[int, int]) ->
     dtype = data.draw(st.sampled_from([np.uint8, np.uint16, np.int32, np.int64, np.bool_]))
     table = np.random.default_rng(1).integers(0, 250, 65536 if bits == 16 else 256).astype(dtype)
     np.testing.assert_array_equal(same("png_indices", file, table), table[samples])
+    if dtype in (np.uint8, np.uint16):
+        values, zeros, watched = same("png_lookup", file, table, watch=int(table[samples[0, 0]]))
+        np.testing.assert_array_equal(values, table[samples])
+        assert (zeros, watched) == (int((values == 0).sum()), int((values == values[0, 0]).sum()))
+    else:
+        assert same("png_lookup", file, table) is ValueError
 
 
 def test_a_table_of_nearest_colors() -> None:

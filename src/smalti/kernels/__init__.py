@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from smalti.kernels.maps import PlaneLegend, Tiles
-from smalti.kernels.png import PngHeader, PngLabels
+from smalti.kernels.png import PngHeader, PngLabels, PngValues
 from smalti.kernels.probe import probe
 from smalti.kernels.reference.repair import RepairParameters
 
@@ -16,6 +16,7 @@ __all__ = [
     "PlaneLegend",
     "PngHeader",
     "PngLabels",
+    "PngValues",
     "RepairParameters",
     "Tiles",
     "blend",
@@ -36,6 +37,7 @@ __all__ = [
     "png_header",
     "png_indices",
     "png_labels",
+    "png_lookup",
     "probe",
     "repair",
     "runs_decode",
@@ -82,6 +84,7 @@ if TYPE_CHECKING or not IS_NATIVE:
         png_header,
         png_indices,
         png_labels,
+        png_lookup,
         repair,
         runs_decode,
         runs_encode,
@@ -106,4 +109,4 @@ else:
     )
     from smalti.kernels.native_fold import fold, mix
     from smalti.kernels.native_maps import label_planes, tiles_pack, tiles_unpack
-    from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels
+    from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup

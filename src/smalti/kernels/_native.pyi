@@ -1,6 +1,6 @@
 """What the compiled module offers to kernels/native.py; sizes are checked again in C, dtypes are not."""
 
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from numpy.typing import NDArray
 
@@ -42,7 +42,12 @@ def png_labels(
     /,
 ) -> int: ...
 def png_discover(data: bytes, limit: int, labels: NDArray[Any], /) -> bytes | Literal[False]: ...
+@overload
 def png_indices(data: bytes, table: NDArray[Any] | None, out: NDArray[Any], /) -> bool: ...
+@overload
+def png_indices(
+    data: bytes, table: NDArray[Any], out: NDArray[Any], counted: int, /
+) -> tuple[int, int] | Literal[False]: ...
 def tiles_pack(
     labels: NDArray[Any],
     height: int,

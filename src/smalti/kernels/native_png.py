@@ -14,12 +14,13 @@ from smalti.kernels.png import (
     RGB_ALPHA,
     PngHeader,
     PngLabels,
+    PngValues,
     allowed_size,
     missing_value,
     sample_table,
 )
 
-__all__ = ["png_discover", "png_gather", "png_header", "png_indices", "png_labels"]
+__all__ = ["png_discover", "png_gather", "png_header", "png_indices", "png_labels", "png_lookup"]
 
 
 def png_header(data: bytes) -> PngHeader | None:
@@ -144,7 +145,39 @@ def png_indices(
     size = allowed_size(data, max_pixels, max_bytes)
     if size is None or size[3] not in (GREY, PALETTE):
         return None
-    cells = sample_table(table, size[2])
+    cells = None if table is None else sample_table(table, size[2])
     stored = np.dtype(np.uint16 if size[2] == 16 else np.uint8)
     out = np.empty(size[:2], stored if cells is None else cells.dtype)
     return out if _native.png_indices(data, cells, out) else None
+
+
+def png_lookup(
+    data: bytes,
+    table: NDArray[Any],
+    *,
+    watch: int = 0,
+    max_pixels: int | None = None,
+    max_bytes: int | None = None,
+) -> PngValues | None:
+    """A grey or palette PNG of 1 to 16 bits → what `table` has for its samples, and how many are 0 and `watch`.
+
+    Args:
+        data: the file.
+        table: 256 cells (65536 for 16 bits) of uint8 or uint16.
+        watch: a value to count.
+        max_pixels: more are refused.
+        max_bytes: more inflated bytes are refused.
+
+    Returns:
+        None where the general reader has to look.
+
+    Raises:
+        ValueError: a damaged file, or more than is allowed.
+    """
+    size = allowed_size(data, max_pixels, max_bytes)
+    if size is None or size[3] not in (GREY, PALETTE):
+        return None
+    cells = sample_table(table, size[2], small=True)
+    out = np.empty(size[:2], cells.dtype)
+    found = _native.png_indices(data, cells, out, watch)
+    return PngValues(out, *found) if found else None

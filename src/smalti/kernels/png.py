@@ -13,6 +13,7 @@ __all__ = [
     "RGB_ALPHA",
     "PngHeader",
     "PngLabels",
+    "PngValues",
     "allowed_size",
     "missing_value",
     "sample_table",
@@ -64,6 +65,20 @@ class PngLabels(NamedTuple):
     alpha: NDArray[np.uint8] | None
 
 
+class PngValues(NamedTuple):
+    """A grey or palette PNG through a table.
+
+    Attributes:
+        values: (H, W) of the table's dtype.
+        zeros: pixels that got 0.
+        watched: pixels that got the value that was asked about.
+    """
+
+    values: NDArray[Any]
+    zeros: int
+    watched: int
+
+
 def allowed_size(data: bytes, max_pixels: int | None, max_bytes: int | None) -> tuple[int, int, int, int] | None:
     """(height, width, bits, colour type) as the header claims them, None where the general reader should look.
 
@@ -94,10 +109,10 @@ def missing_value(values: NDArray[Any]) -> int | None:
     return int(free[0]) if len(free) else None
 
 
-def sample_table(table: NDArray[Any] | None, bits: int) -> NDArray[Any] | None:
-    """The table of a grey or palette PNG: 256 cells, 65536 where samples have 16 bits."""
-    if table is None:
-        return None
+def sample_table(table: NDArray[Any], bits: int, *, small: bool = False) -> NDArray[Any]:
+    """The table of a grey or palette PNG: 256 cells, 65536 where samples have 16 bits; `small` asks for 8 or 16 bits."""
+    if small and table.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"table: expected uint8 or uint16, got {table.dtype}")
     cells = 65536 if bits == 16 else 256
     if table.ndim != 1 or len(table) != cells or table.dtype.kind not in "bui":
         raise ValueError(f"table: expected ({cells},) integers for {bits} bits, got {table.shape} {table.dtype}")

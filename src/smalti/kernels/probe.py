@@ -59,6 +59,7 @@ def _calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("png_labels", (rgb, keys, values)),
         ("png_discover", (rgb,)),
         ("png_indices", (grey,)),
+        ("png_lookup", (grey, np.arange(256).astype(np.uint8)[::-1])),
     ]
 
 

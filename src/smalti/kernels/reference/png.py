@@ -17,6 +17,7 @@ from smalti.kernels.png import (
     RGB_ALPHA,
     PngHeader,
     PngLabels,
+    PngValues,
     allowed_size,
     missing_value,
     sample_table,
@@ -24,7 +25,7 @@ from smalti.kernels.png import (
 from smalti.kernels.reference.count import count_colors
 from smalti.kernels.reference.gather import gather_exact, gather_table
 
-__all__ = ["png_discover", "png_gather", "png_header", "png_indices", "png_labels"]
+__all__ = ["png_discover", "png_gather", "png_header", "png_indices", "png_labels", "png_lookup"]
 
 Bytes = NDArray[np.uint8]
 
@@ -152,12 +153,44 @@ def png_indices(
     size = allowed_size(data, max_pixels, max_bytes)
     if size is None or size[3] not in (GREY, PALETTE):
         return None
-    cells = sample_table(table, size[2])
+    cells = None if table is None else sample_table(table, size[2])
     rows = _rows(data)
     if rows is None:
         return None
     samples = _unpack(rows, size[1], size[2])
     return samples if cells is None else cells[samples]
+
+
+def png_lookup(
+    data: bytes,
+    table: NDArray[Any],
+    *,
+    watch: int = 0,
+    max_pixels: int | None = None,
+    max_bytes: int | None = None,
+) -> PngValues | None:
+    """A grey or palette PNG of 1 to 16 bits → what `table` has for its samples, and how many are 0 and `watch`.
+
+    Args:
+        data: the file.
+        table: 256 cells (65536 for 16 bits) of uint8 or uint16.
+        watch: a value to count.
+        max_pixels: more are refused.
+        max_bytes: more inflated bytes are refused.
+
+    Returns:
+        None where the general reader has to look.
+
+    Raises:
+        ValueError: a damaged file, or more than is allowed.
+    """
+    size = allowed_size(data, max_pixels, max_bytes)
+    if size is not None and size[3] in (GREY, PALETTE):
+        sample_table(table, size[2], small=True)
+    values = png_indices(data, table, max_pixels=max_pixels, max_bytes=max_bytes)
+    if values is None:
+        return None
+    return PngValues(values, int((values == 0).sum()), int((values == watch).sum()))
 
 
 def _pixels(data: bytes, limits: tuple[int | None, int | None]) -> Bytes | None:
