@@ -12,7 +12,19 @@ from litestar.types import Scope
 from smalti import __version__
 from smalti.server.metrics import Watched
 from smalti.server.problems import HANDLERS
-from smalti.server.routes import activity, auth, counting, datasets, frames, masks, media, pages, versions, views
+from smalti.server.routes import (
+    activity,
+    auth,
+    counting,
+    datasets,
+    frames,
+    masks,
+    media,
+    pages,
+    thumbs,
+    versions,
+    views,
+)
 from smalti.server.security import Front, cookie_name
 from smalti.server.service import Service
 from smalti.server.settings import Settings
@@ -72,6 +84,7 @@ def _litestar() -> Litestar:
         *activity.ROUTES,
         *media.ROUTES,
         *masks.ROUTES,
+        *thumbs.ROUTES,
         *pages.API,
     ]
     return Litestar(

@@ -12,7 +12,17 @@ from litestar.response import Stream
 
 from smalti.server.problems import Refusal
 
-__all__ = ["MEDIA_HEADERS", "Media", "Sent", "conditional", "digest", "negotiate", "serve_file", "tag_matches"]
+__all__ = [
+    "MEDIA_HEADERS",
+    "Media",
+    "Sent",
+    "conditional",
+    "digest",
+    "encode_body",
+    "negotiate",
+    "serve_file",
+    "tag_matches",
+]
 
 MEDIA_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -110,7 +120,8 @@ def negotiate(accept: str) -> str:
     return "identity" if plain > 0 else best
 
 
-def _encode(data: bytes | memoryview, encoding: str) -> bytes:
+def encode_body(data: bytes | memoryview, encoding: str) -> bytes:
+    """A body as `negotiate` said, one of its answers but "identity"."""
     name, level = next((codec, level) for key, codec, level in _ENCODERS if key == encoding)
     packed: bytes = pa.Codec(name, compression_level=level).compress(data, asbytes=True)
     return packed
@@ -162,7 +173,11 @@ def conditional(request: Any, media: Media, encoded: Any = None) -> Sent:
     data = media.data
     if encoding != "identity":
         headers["Content-Encoding"] = encoding
-        data = encoded(etag, lambda: _encode(media.data, encoding)) if encoded is not None else _encode(data, encoding)
+        data = (
+            encoded(etag, lambda: encode_body(media.data, encoding))
+            if encoded is not None
+            else encode_body(data, encoding)
+        )
     return Sent(data, status=200, headers=headers, media_type=media.content_type)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti import codecs, kernels
+from smalti import codecs
 from smalti.binding import MaskPlan
 from smalti.codecs.clip import Clip
 from smalti.codecs.limits import Limits
@@ -29,7 +29,7 @@ from smalti.server.media import digest
 from smalti.server.problems import Refusal
 from smalti.server.safe_io import Doors
 
-__all__ = ["Mapped", "Pictures", "Slots", "encode", "legend_key", "shrink_labels"]
+__all__ = ["Mapped", "Pictures", "Slots", "encode", "legend_key"]
 
 MAX_CLIPS = 8
 _SAFE = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
@@ -176,8 +176,6 @@ class Pictures:
 
         Only sniffed JPEG, PNG and WebP of one picture, 8 bits and no orientation: masks lie on the stored pixels.
         """
-        from PIL import Image
-
         name, data = self.content(uri, content_type)
         if is_clip(uri, content_type):
             return None
@@ -185,20 +183,9 @@ class Pictures:
         kind = sniff(data[:HEAD_BYTES]) or ""
         if kind not in _SAFE:
             return None
-        self.limits.check_bytes(len(data), content_type=kind)
-        try:
-            with Image.open(io.BytesIO(data), formats=(_SAFE[kind],)) as picture:
-                self.limits.check_pixels(*picture.size, content_type=kind)
-                is_plain = picture.mode in ("RGB", "L") and getattr(picture, "n_frames", 1) == 1
-                turned = picture.getexif().get(0x0112, 1) != 1
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-            Image.DecompressionBombError,
-            Image.DecompressionBombWarning,
-        ) as error:
-            raise DecodeError(f"{kind}: the file is damaged ({error})", uri=uri, content_type=kind) from None
+        with self._opened(data, kind, uri) as picture:
+            is_plain = picture.mode in ("RGB", "L") and getattr(picture, "n_frames", 1) == 1
+            turned = picture.getexif().get(0x0112, 1) != 1
         return None if turned or not is_plain else (data, kind, name)
 
     def small(self, uri: str, content_type: str | None, at_ms: float, size: int) -> tuple[Rgb, tuple[int, int], str]:
@@ -210,24 +197,36 @@ class Pictures:
             data = data if data is not None else self.doors.read(uri)
             if sniff(data[:HEAD_BYTES]) == "image/jpeg":
                 with self.slots.one():
-                    return *self._small_jpeg(data, size), name
+                    return *self._small_jpeg(data, uri, size), name
         rgb, _, name = self.image(uri, content_type, at_ms)
         with self.slots.one():
             picture = Image.fromarray(rgb)
             picture.thumbnail((size, size), Image.Resampling.BOX, reducing_gap=2.0)
             return np.asarray(picture), (rgb.shape[0], rgb.shape[1]), name
 
-    def _small_jpeg(self, data: bytes, size: int) -> tuple[Rgb, tuple[int, int]]:
+    def _small_jpeg(self, data: bytes, uri: str, size: int) -> tuple[Rgb, tuple[int, int]]:
         """JPEG decodes at an eighth, a quarter or half of its size for a fraction of the cost."""
         from PIL import Image
 
-        self.limits.check_bytes(len(data), content_type="image/jpeg")
+        with self._opened(data, "image/jpeg", uri) as picture:
+            full = picture.size
+            picture.draft("RGB", (size, size))
+            shown = picture.convert("RGB")
+        shown.thumbnail((size, size), Image.Resampling.BOX)
+        return np.asarray(shown), (full[1], full[0])
+
+    @contextmanager
+    def _opened(self, data: bytes, kind: str, uri: str) -> Iterator[Any]:
+        """A picture of a known kind within the limits, whose pixels are not read yet; its faults become ours."""
+        from PIL import Image
+
+        self.limits.check_bytes(len(data), content_type=kind)
         try:
-            with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-                full = picture.size
-                self.limits.check_pixels(*full, content_type="image/jpeg")
-                picture.draft("RGB", (size, size))
-                shown = picture.convert("RGB")
+            with Image.open(io.BytesIO(data), formats=(_SAFE[kind],)) as picture:
+                self.limits.check_pixels(*picture.size, content_type=kind)
+                yield picture
+        except DecodeError:
+            raise
         except (
             OSError,
             ValueError,
@@ -235,9 +234,7 @@ class Pictures:
             Image.DecompressionBombError,
             Image.DecompressionBombWarning,
         ) as error:
-            raise DecodeError(f"the file is damaged ({error})", content_type="image/jpeg") from None
-        shown.thumbnail((size, size), Image.Resampling.BOX)
-        return np.asarray(shown), (full[1], full[0])
+            raise DecodeError(f"{kind}: the file is damaged ({error})", uri=uri, content_type=kind) from None
 
     # ------------------------------------------------------------------------------------------------- label maps
     def labels(self, plan: MaskPlan, at_ms: float) -> Mapped:
@@ -298,18 +295,6 @@ class Pictures:
         found, pts_ms = self.kept.get_or(key, read).value
         return found, pts_ms, digest(name.encode(), f"{at_ms:.6f}".encode(), b"alpha")
 
-    def thumb(
-        self, source: Any, at_ms: float, size: int, overlay: MaskPlan | None, mask_ms: float
-    ) -> tuple[bytes, str]:
-        """A WebP thumbnail that fits into size × size, with a mask over it if one is given; and the content's name."""
-        rgb, _, name = self.small(source.uri, source.content_type, at_ms, size)
-        if overlay is not None:
-            found = self.labels(overlay, mask_ms)
-            with self.slots.one():
-                rgb = _over(rgb, found.map)
-        with self.slots.one():
-            return encode(rgb, "webp", quality=78), name
-
 
 def legend_key(plan: MaskPlan) -> bytes:
     """What a plan knows of the meaning of its mask, as bytes that are equal where that is."""
@@ -327,42 +312,6 @@ def _png_size(data: bytes) -> tuple[int, int]:
     if len(data) < 24 or data[12:16] != b"IHDR":
         raise DecodeError("the PNG has no header; it is damaged", content_type="image/png")
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-
-
-def _over(rgb: Rgb, found: LabelMap) -> Rgb:
-    """A small picture with its labels in their colours at half opacity."""
-    labels = shrink_labels(found, (rgb.shape[0], rgb.shape[1]))
-    palette = found.legend.display_colors()
-    strength = np.full(len(palette), 0.5)
-    strength[0] = 0
-    return kernels.blend(np.ascontiguousarray(rgb), labels, palette, strength)
-
-
-def shrink_labels(found: LabelMap, size_hw: tuple[int, int]) -> NDArray[Any]:
-    """The map at a smaller size; where samples of one cell differ, the label that is rarest in the mask wins.
-
-    Thin and small things (poles, lane marks) would vanish from thumbnails otherwise.
-    """
-    height, width = size_hw
-    if min(found.size_hw[0] // max(height, 1), found.size_hw[1] // max(width, 1)) < 2:
-        return np.ascontiguousarray(found.resize(size_hw).data)
-    # Four samples of each cell, looked up once each: a full reduction of a large mask would cost more than its decode.
-    rows, columns = (_samples(full, small) for full, small in zip(found.size_hw, size_hw, strict=True))
-    parts = [found.data[r[:, None], c] for r in rows for c in columns]
-    counts = sum(np.bincount(part.ravel(), minlength=len(found.legend.entries) + 1) for part in parts)
-    order = np.argsort(counts, kind="stable")[::-1]
-    order = np.concatenate(([0], order[order != 0])).astype(found.data.dtype)  # void never wins over a label
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order), dtype=order.dtype)
-    best = rank[parts[0]]
-    for part in parts[1:]:
-        np.maximum(best, rank[part], out=best)
-    return order[best]
-
-
-def _samples(full: int, small: int) -> list[NDArray[np.intp]]:
-    """Positions at a quarter and at three quarters of each of `small` cells."""
-    return [((np.arange(small) + part) * full / small).astype(np.intp) for part in (0.25, 0.75)]
 
 
 def encode(rgb: NDArray[np.uint8], kind: str, *, quality: int = 88) -> bytes:

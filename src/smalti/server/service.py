@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from smalti.server.problems import Refusal
 from smalti.server.safe_io import Doors, Policy
 from smalti.server.security import SLASH
 from smalti.server.settings import Settings, default_cache
+from smalti.server.thumbs import Thumbs
 from smalti.store import Dataset, DatasetVersion, Store
 from smalti.store.engine import local_root
 from smalti.store.rows import AuditRow
@@ -88,6 +89,14 @@ class Found:
             raise Refusal(404, "mask", f"source {source_id!r} has no mask {mask_id!r}", known=known)
         return self.resolution().plan(mask_id, source_id)
 
+    def overlay(self, source: Source, wanted: str) -> MaskPlan | None:
+        """The mask to show over a source: by id, or for "masks" the first that has labels, None where there is none."""
+        if wanted != "masks":
+            return self.plan(source.id, wanted)
+        plans = [p for p in self.resolution().masks if p.source.id == source.id and not p.is_alpha]
+        named = [p for p in plans if p.legend is not None]
+        return next(iter(named or plans), None)
+
 
 class Service:
     """See the module."""
@@ -103,12 +112,12 @@ class Service:
         limits = Limits(max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
         self.pictures = Pictures(self.doors, limits, memory_bytes=settings.memory_bytes, slots=self.slots)
         self.encoded: Lru[bytes] = Lru(settings.memory_bytes // 4, len)
-        self.thumbs: Lru[tuple[str, bytes]] = Lru(64 << 20, lambda item: len(item[1]) + 256)
-        self.thumb_folder = Folder(settings.thumbs or default_cache(), settings.thumbs_bytes)
         self.events = Events()
         self.statistics = Limiter(120, 60)
         self.owner_settings: dict[str, Any] = {}
         self.metrics = Metrics()
+        folder = Folder(settings.thumbs or default_cache(), settings.thumbs_bytes)
+        self.thumbs = Thumbs(self.pictures, folder, self.metrics)
         self.metrics.gauges["memory_bytes"] = lambda: float(self.pictures.kept.bytes)
         self.metrics.gauges["listeners"] = lambda: float(self.events.listening)
         self._tables: OrderedDict[str, VersionTable] = OrderedDict()
@@ -228,18 +237,28 @@ class Service:
             Refusal: 404.
         """
         frame_id = plain(reference)
-        table = self.table(version)
-        key = (version.id, table.fingerprint, frame_id)
-        with self._lock:
-            known = self._frames.get(key)
-            if known is not None:
-                self._frames.move_to_end(key)
-                return Found(version, known.record, known.etag, known.known)
-        rows = table.rows.find([frame_id], [*TRUTH.names, "etag"])
-        if not len(rows):
+        found = self.frames(version, [frame_id])
+        if frame_id not in found:
             raise Refusal(404, "frame", f"version {version.dataset.name}@{version.name} has no frame {frame_id!r}")
-        found = Found(version, from_rows(rows)[0], f"{rows.column('etag')[0].as_py():016x}")
-        self._remember(key, found)
+        return found[frame_id]
+
+    def frames(self, version: DatasetVersion, frame_ids: Sequence[str]) -> dict[str, Found]:
+        """Those of the frames that are there, by id; what is not in memory is read at once."""
+        table = self.table(version)
+        found: dict[str, Found] = {}
+        with self._lock:
+            for frame_id in frame_ids:
+                key = (version.id, table.fingerprint, frame_id)
+                known = self._frames.get(key)
+                if known is not None:
+                    self._frames.move_to_end(key)
+                    found[frame_id] = Found(version, known.record, known.etag, known.known)
+        missing = [frame_id for frame_id in dict.fromkeys(frame_ids) if frame_id not in found]
+        if missing:
+            rows = table.rows.find(missing, [*TRUTH.names, "etag"])
+            for record, etag in zip(from_rows(rows), rows.column("etag").to_pylist(), strict=True):
+                made = found[record.id or ""] = Found(version, record, f"{etag:016x}")
+                self._remember((version.id, table.fingerprint, record.id or ""), made)
         return found
 
     def remember(self, version: DatasetVersion, table: VersionTable, record: Frame, etag: str) -> None:

@@ -19,6 +19,7 @@ from smalti.server.payloads import LegendOut, LegendRow, MaskOut, Unmapped
 from smalti.server.pictures import Mapped
 from smalti.server.routes.media import at_of
 from smalti.server.service import Found, Service, plain
+from smalti.server.thumbs import fit
 
 __all__ = ["ROUTES"]
 
@@ -87,17 +88,12 @@ def show_index(
     found = hub.pictures.labels(plan, at_of(plan.source, plan.mask.timestamp, t))
     data, etag = found.map.data, found.etag
     if max is not None and builtin_max(found.map.size_hw) > max:
-        data = found.map.resize(_fit(found.map.size_hw, max)).data
+        data = found.map.resize(fit(found.map.size_hw, max)).data
         etag = digest(etag.encode(), str(max).encode())
     return conditional(request, _raw(data, etag, found.map.pts_ms), hub.encoded.get_or)
 
 
 builtin_max = max
-
-
-def _fit(size_hw: tuple[int, int], longest: int) -> tuple[int, int]:
-    scale = longest / builtin_max(size_hw)
-    return builtin_max(1, round(size_hw[0] * scale)), builtin_max(1, round(size_hw[1] * scale))
 
 
 def _raw(data: NDArray[Any], etag: str, pts_ms: float | None) -> Media:
@@ -109,7 +105,7 @@ def _raw(data: NDArray[Any], etag: str, pts_ms: float | None) -> Media:
     if pts_ms is not None:
         headers["X-Media-Pts"] = f"{pts_ms:.6f}"
     stored = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
-    body = memoryview(stored.reshape(-1).view(np.uint8))
+    body = stored.reshape(-1).view(np.uint8).data
     return Media(body, "application/octet-stream", etag, compress=True, headers=headers)
 
 

@@ -14,7 +14,7 @@ from smalti.server.asking import AnyRequest, as_json
 from smalti.server.auth import needs
 from smalti.server.media import Media, conditional, digest, serve_file
 from smalti.server.payloads import VideoInfo
-from smalti.server.pictures import encode, legend_key
+from smalti.server.pictures import encode
 from smalti.server.problems import Refusal
 from smalti.server.service import Found, Service, plain
 
@@ -108,30 +108,10 @@ def show_thumb(
     """A WebP that fits into size × size; `overlay` = the id of a mask, or "masks" = the first that has labels."""
     found, chosen = _found(hub, version, frame, source)
     at_ms = at_of(chosen, chosen.timestamp, t)
-    plan = _overlay(found, chosen, overlay) if overlay else None
+    plan = found.overlay(chosen, overlay) if overlay else None
     mask_ms = 0.0 if plan is None else at_of(chosen, plan.mask.timestamp, t)
-    names = [hub.pictures.content(chosen.uri, chosen.content_type)[0]]
-    if plan is not None:
-        names += [hub.pictures.content(plan.mask.uri, plan.mask.content_type)[0], legend_key(plan).hex()]
-    etag = digest(*(name.encode() for name in names), f"{at_ms:.6f} {mask_ms:.6f} {size}".encode())
-
-    def make() -> tuple[str, bytes]:
-        stored = hub.thumb_folder.get(etag)
-        if stored is None:
-            hub.metrics.count("thumbs_made")
-            stored = hub.pictures.thumb(chosen, at_ms, size, plan, mask_ms)[0]
-            hub.thumb_folder.put(etag, stored)
-        return etag, stored
-
-    return conditional(request, Media(hub.thumbs.get_or(etag, make)[1], "image/webp", etag))
-
-
-def _overlay(found: Found, source: Source, wanted: str) -> Any:
-    if wanted != "masks":
-        return found.plan(source.id, wanted)
-    plans = [p for p in found.resolution().masks if p.source.id == source.id and not p.is_alpha]
-    named = [p for p in plans if p.legend is not None]
-    return next(iter(named or plans), None)
+    etag, small = hub.thumbs.overlaid(chosen, at_ms, size, plan, mask_ms)
+    return conditional(request, Media(small.data, "image/webp", etag))
 
 
 @get(f"{_BASE}/video", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="video/*")
