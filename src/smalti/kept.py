@@ -149,6 +149,10 @@ class KeptMaps:
         finally:
             os.close(descriptor)
 
+    def has(self, key: KeptKey) -> bool:
+        """Whether the map is kept at this moment."""
+        return os.path.exists(self._path("maps", key.name))
+
     def put(self, key: KeptKey, found: LabelMap) -> None:
         """Keep a map; where that is not possible, log it and go on."""
         if not found.data.size:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from smalti import codecs, kept, storage
@@ -22,8 +23,8 @@ __all__ = ["Peek", "Reading", "join", "naming", "plan_reading", "raster_at", "re
 
 Ready = Callable[[], LabelMap]
 Box = tuple[int, int, int, int]
-Peek = Callable[[Box], NDArray[Any]]
-"""box2d_xywh → the entry numbers in it."""
+Peek = Callable[[Box | None], LabelMap]
+"""box2d_xywh, or None for everything → the labels in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,35 +132,42 @@ def _read(reading: Reading, data: bytes | None) -> LabelMap:
     return _label(raster, reading)
 
 
-def read_window(reading: Reading, place: Callable[[tuple[int, int], Peek], Box], data: bytes | None = None) -> LabelMap:
+def read_window(
+    reading: Reading,
+    place: Callable[[tuple[int, int], Peek], Box],
+    *,
+    shelf: kept.KeptMaps | None = None,
+    asked: kept.Asked | None = None,
+    data: bytes | None = None,
+) -> LabelMap:
     """A box of a mask. Of a kept map only the tiles that the box touches are read; else the whole mask is, and kept.
 
     Args:
         reading: the mask.
-        place: is told (height, width) of the mask and how to look at boxes of it, and says which box is wanted.
+        place: is told (height, width) of the mask and how to look at parts of it, and says which box is wanted.
+        shelf: where label maps are kept; None = nowhere.
+        asked: what `shelf.ask` said, where somebody has asked already.
         data: the file's bytes where somebody has fetched them already.
     """
-    shelf = kept.in_use()
-    asked = None
     if shelf is not None and not reading.strict:
-        asked, data = shelf.ask(reading.uri, reading.question, data=data, is_clip=reading.is_clip)
+        if asked is None:
+            asked, data = shelf.ask(reading.uri, reading.question, data=data, is_clip=reading.is_clip)
         if asked is not None and (found := _kept_window(shelf, asked, place)) is not None:
             return found
     whole = _named(reading, lambda: _read(reading, data))
     if shelf is not None and asked is not None:
         shelf.keep(asked, whole)
-    x, y, width, height = place(whole.size_hw, lambda box: _cut(whole, box))
-    return replace(whole, data=_cut(whole, (x, y, width, height)))
+    return _cut(whole, place(whole.size_hw, lambda box: _cut(whole, box)))
 
 
 def _kept_window(
     shelf: kept.KeptMaps, asked: kept.Asked, place: Callable[[tuple[int, int], Peek], Box]
 ) -> LabelMap | None:
-    def peek(box: Box) -> NDArray[Any]:
+    def peek(box: Box | None) -> LabelMap:
         found = shelf.get(asked.key, box)
         if found is None:
             raise _VanishedError
-        return found.data
+        return found
 
     try:
         return shelf.get(asked.key, lambda size_hw: place(size_hw, peek))
@@ -171,9 +179,12 @@ class _VanishedError(Exception):
     """A kept map was removed between two looks at it."""
 
 
-def _cut(found: LabelMap, box: Box) -> NDArray[Any]:
+def _cut(found: LabelMap, box: Box | None) -> LabelMap:
+    if box is None:
+        return found
     x, y, width, height = box
-    return found.data[y : y + height, x : x + width]
+    data: NDArray[Any] = np.ascontiguousarray(found.data[y : y + height, x : x + width])
+    return replace(found, data=data)
 
 
 def read_run(readings: Iterable[Reading]) -> Iterator[tuple[Reading, LabelMap | Ready | DecodeError]]:

@@ -39,6 +39,7 @@ __all__ = [
     "normalise",
     "open_clip",
     "register",
+    "registered",
     "sniff",
 ]
 
@@ -74,6 +75,11 @@ def register(content_type: str, decoder: str | Decoder) -> None:
     if not callable(decoder) and ":" not in decoder:
         raise ValueError(f"decoder {decoder!r}: give a function, or a string 'package.module:function'")
     _table[name] = decoder
+
+
+def registered() -> dict[str, str | Decoder]:
+    """What was registered in this process, by content type: a new process has to be told."""
+    return {kind: decoder for kind, decoder in _table.items() if _BUILT_IN.get(kind) != decoder}
 
 
 def content_types() -> list[str]:

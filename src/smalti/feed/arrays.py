@@ -3,14 +3,16 @@
 import io
 import tarfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import MissingExtra
-from smalti.feed.samples import Failure, Sample, Samples
+from smalti.errors import DecodeError, MissingExtra
+from smalti.feed.samples import Sample, Samples
+from smalti.order import Shard
 
 if TYPE_CHECKING:
     from smalti.view import DataView
@@ -19,14 +21,20 @@ __all__ = ["batches", "to_huggingface", "write_webdataset"]
 
 
 def batches(view: "DataView", batch_size: int, **options: Any) -> Iterator[tuple[NDArray[np.uint8], NDArray[Any]]]:
-    """(uint8 (B, H, W, 3), (B, H, W) class numbers), in the view's order; options as in `Samples`."""
-    held: list[Sample] = []
-    for sample in _samples(view, options):
-        held.append(sample)
-        if len(held) == batch_size:
-            yield np.stack([s.image for s in held]), np.stack([s.mask for s in held])
-            held = []
-    if held:
+    """(uint8 (B, H, W, 3), (B, H, W) class numbers), in the view's order; an endless view goes on for ever.
+
+    Args:
+        view: what to read.
+        batch_size: the last one may be smaller.
+        **options: see `smalti.feed.samples.SampleOptions`.
+    """
+    samples = _samples(view, options, batch_size)
+    while held := list(islice(samples, batch_size)):
+        sizes = {sample.mask.shape for sample in held}
+        if len(sizes) > 1:
+            raise DecodeError(
+                f"a batch has pictures of sizes {sorted(sizes)} (H, W); give crop=(height, width), or batch_size=1"
+            )
         yield np.stack([s.image for s in held]), np.stack([s.mask for s in held])
 
 
@@ -38,7 +46,7 @@ def to_huggingface(view: "DataView", **options: Any) -> Any:
         raise MissingExtra("smalti.feed.arrays.to_huggingface", "datasets") from None
 
     def rows() -> Iterator[dict[str, Any]]:
-        for sample in _samples(view, options):
+        for sample in _finite(view, options):
             yield {"id": sample.frame_id, "image": _png(sample.image), "mask": _png(_storable(sample.mask))}
 
     features = datasets.Features({"id": datasets.Value("string"), "image": datasets.Image(), "mask": datasets.Image()})
@@ -56,7 +64,7 @@ def write_webdataset(view: "DataView", folder: str | Path, *, per_shard: int = 1
     written: list[Path] = []
     shard: tarfile.TarFile | None = None
     try:
-        for number, sample in enumerate(_samples(view, options)):
+        for number, sample in enumerate(_finite(view, options)):
             if number % per_shard == 0:
                 if shard is not None:
                     shard.close()
@@ -74,12 +82,13 @@ def write_webdataset(view: "DataView", folder: str | Path, *, per_shard: int = 1
     return written
 
 
-def _samples(view: "DataView", options: dict[str, Any]) -> Iterator[Sample]:
-    samples = Samples(view, **options)
-    for position in range(len(samples)):
-        found = samples.load(position)
-        if not isinstance(found, Failure):
-            yield found
+def _samples(view: "DataView", options: dict[str, Any], at_once: int = 16) -> Iterator[Sample]:
+    return Samples(view, **options).stream(Shard(), at_once=max(1, at_once))
+
+
+def _finite(view: "DataView", options: dict[str, Any]) -> Iterator[Sample]:
+    len(Samples(view, **options))  # refuses a view that never ends
+    return _samples(view, options)
 
 
 def _storable(mask: NDArray[Any]) -> NDArray[Any]:

@@ -1,29 +1,39 @@
 """One training sample: the picture and the class map of a frame at a position of a view's order. NumPy only."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti import pixels
-from smalti.binding import resolve
-from smalti.errors import DecodeError, FrameError, SmaltiError
-from smalti.frames import SingleFrame
-from smalti.iterate import Served
+from smalti import kernels, pixels
+from smalti.chosen import ClipRun
+from smalti.errors import DecodeError, FrameError
+from smalti.feed.ahead import Ahead, Job, Part, Troubles, plan_part, reordered
+from smalti.feed.windows import Box, Crop, Peek, fill
+from smalti.iterate import Served, serve
+from smalti.kept import KeptMaps
+from smalti.kept import in_use as kept_in_use
 from smalti.labelmap import LabelMap
+from smalti.mask_reading import read_window
+from smalti.order import Position, Shard
 
 if TYPE_CHECKING:
     from smalti.chosen import Run
-    from smalti.mapping import ClassTable
+    from smalti.legend import Legend
     from smalti.view import DataView
 
-__all__ = ["Failure", "OnError", "Sample", "Samples"]
+__all__ = ["Failure", "OnError", "Sample", "SampleOptions", "Samples", "dealt"]
 
 OnError = str | Callable[["Failure"], "Sample | None"]
-_TABLES_KEPT = 256
+_LOG = logging.getLogger("smalti.feed")
+_LOGGED = 20
+_TABLES_KEPT = 1024
+_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +41,9 @@ class Sample:
     """What a model is shown.
 
     Attributes:
-        frame_id: which frame.
-        image: (H, W, 3) uint8 RGB.
-        mask: (H, W) class numbers, by the view's one table per legend.
+        frame_id: which frame; of a clip, its first.
+        image: (H, W, 3) uint8 RGB; of a clip (T, H, W, 3).
+        mask: (H, W) class numbers, by the view's one table per legend; of a clip (T, H, W).
     """
 
     frame_id: str
@@ -50,51 +60,93 @@ class Failure:
     error: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """How samples are made.
+
+    Attributes:
+        epoch: which order.
+        mask_id, source: which mask, where frames have several.
+        crop: (height, width) of a random window; None = whole pictures.
+        crop_on: a label or several: `crop_share` of the windows are centred on one of their pixels, where there is one.
+        crop_share: 0..1.
+        clip: so many consecutive frames of one context make a sample; None = single frames.
+        clip_step: frames from the start of one clip to the next; default: they do not overlap.
+        seed: of the windows; a position of an epoch always gets the same one.
+        on_error: "raise", "skip" (the frame is left out, counted and logged), or a function Failure → Sample or None.
+        dtype: of class numbers; None = the smallest that holds those of a frame's legend.
+        kept: where decoded label maps are kept (a folder or KeptMaps); None = where `smalti.kept` says now.
+    """
+
+    epoch: int = 0
+    mask_id: str | None = None
+    source: str | None = None
+    crop: Sequence[int] | None = None
+    crop_on: str | Sequence[str] | None = None
+    crop_share: float = 0.5
+    clip: int | None = None
+    clip_step: int | None = None
+    seed: int = 0
+    on_error: OnError = "raise"
+    dtype: Any = None
+    kept: KeptMaps | str | Path | None = None
+
+    @property
+    def shelf(self) -> KeptMaps | None:
+        """Where label maps are kept."""
+        if self.kept is None:
+            return kept_in_use()
+        return self.kept if isinstance(self.kept, KeptMaps) else KeptMaps(Path(self.kept))
+
+
 class Samples:
     """The samples of one epoch of a view, by position. Pickles as the view and its options: nothing open crosses processes.
 
     Args:
         view: what to read.
-        epoch: which order.
-        mask_id, source: which mask, where frames have several.
-        crop: (height, width) of a random window; None = whole pictures.
-        crop_on: a label: half of the windows are centred on one of its pixels, where there is one.
-        seed: of the windows; a position of an epoch always gets the same one.
-        on_error: "raise", "skip" (the frame is left out and listed), or a function Failure → Sample or None.
+        **options: see `SampleOptions`.
     """
 
-    def __init__(
-        self,
-        view: "DataView",
-        *,
-        epoch: int = 0,
-        mask_id: str | None = None,
-        source: str | None = None,
-        crop: Sequence[int] | None = None,
-        crop_on: str | None = None,
-        seed: int = 0,
-        on_error: OnError = "raise",
-    ) -> None:
-        if crop is not None and (len(crop) != 2 or min(crop) < 1):
-            raise FrameError(f"crop is {tuple(crop)}; give (height, width) in pixels")
+    def __init__(self, view: "DataView", **options: Any) -> None:
+        self.view, self.options = view, SampleOptions(**options)
+        on_error = self.options.on_error
         if not callable(on_error) and on_error not in ("raise", "skip"):
             raise FrameError(f"on_error is {on_error!r}; allowed: 'raise', 'skip' or a function")
-        self.view, self.epoch = view, epoch
-        self.mask_id, self.source = mask_id, source
-        self.crop = None if crop is None else (int(crop[0]), int(crop[1]))
-        self.crop_on, self.seed, self.on_error = crop_on, seed, on_error
-        self._run: Run | None = None
-        self._tables: deque[tuple[tuple[Any, str, str], ClassTable]] = deque(maxlen=_TABLES_KEPT)
+        self.epoch = self.options.epoch
+        self.failures = 0
+        self._crop = Crop.of(self.options.crop, self.options.crop_on, self.options.crop_share)
+        self._dtype = None if self.options.dtype is None else np.dtype(self.options.dtype)
+        self._shelf = self.options.shelf
+        self._forget()
+
+    def _forget(self) -> None:
+        self._runs: dict[int, Run | ClipRun] = {}
+        self._tables: dict[tuple[Legend, str, str], NDArray[Any]] = {}
+        self._ahead = Ahead(self._plan, self._shelf)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_run": None, "_tables": deque(maxlen=_TABLES_KEPT)}
+        self.view.chosen()  # so that every process has the frames that this one has, even of a draft that changes
+        return {key: value for key, value in self.__dict__.items() if key not in ("_runs", "_tables", "_ahead")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     @property
-    def run(self) -> "Run":
-        """The order; made once per process."""
-        if self._run is None:
-            self._run = self.view.run(self.epoch)
-        return self._run
+    def run(self) -> "Run | ClipRun":
+        """The order of this epoch."""
+        return self.run_of(self.epoch)
+
+    def run_of(self, epoch: int) -> "Run | ClipRun":
+        """The order of an epoch; made once per process."""
+        if epoch not in self._runs:
+            while len(self._runs) > 1:
+                self._runs.pop(next(iter(self._runs)))
+            run, frames = self.view.run(epoch), self.options.clip
+            self._runs[epoch] = (
+                run if frames is None else ClipRun(run, frames, frames if (s := self.options.clip_step) is None else s)
+            )
+        return self._runs[epoch]
 
     def __len__(self) -> int:
         total = self.run.total
@@ -114,66 +166,151 @@ class Samples:
         Raises:
             SmaltiError, OSError: the frame cannot be read, and on_error is "raise".
         """
-        served = self._served(position)
+        return self.load_many([position])[0]
+
+    def load_many(
+        self, positions: Sequence[int], *, epoch: int | None = None, upcoming: Sequence[int] = ()
+    ) -> list[Sample | Failure]:
+        """The samples at some positions, in the order asked: records are looked up and remote files fetched together.
+
+        Args:
+            positions: which.
+            epoch: of another epoch than the one that the options name.
+            upcoming: what will be asked for next; where files are remote, they are fetched while these are decoded.
+        """
+        turn = self.epoch if epoch is None else epoch
+        jobs = self._ahead.ready(turn, positions, upcoming)
+        found: dict[int, Sample | Failure] = {}
+        for number, job in reordered(enumerate(jobs)):
+            found[number] = self._load(job, turn)
+        return [found[number] for number in range(len(jobs))]
+
+    def stream(self, shard: Shard, start: Position | None = None, *, at_once: int = 8) -> Iterator[Sample]:
+        """The samples that a share has left, in order, without end where the view has none; failures are left out."""
+        begin = start or Position(self.run.key, self.epoch)
+        positions = dealt(shard, self.run.total, begin)
+        now = list(islice(positions, at_once))
+        while now:
+            upcoming = list(islice(positions, at_once))
+            for found in self.load_many(now, epoch=begin.epoch, upcoming=upcoming):
+                if not isinstance(found, Failure):
+                    yield found
+            now = upcoming
+
+    # -- what to read -------------------------------------------------------------------------------------------
+    def _plan(self, epoch: int, positions: Sequence[int]) -> list[Job]:
+        run, wanted = self.run_of(epoch), np.array(positions, np.int64)
+        if isinstance(run, ClipRun):
+            places = run.at(wanted)
+            served = serve(run.chosen, places.ravel())
+        else:
+            places, rules = run.at(wanted)
+            served = serve(run.chosen, places, rules)
+        each = len(served) // max(len(positions), 1)
+        return [
+            self._job(position, served[number * each : (number + 1) * each])
+            for number, position in enumerate(positions)
+        ]
+
+    def _job(self, position: int, frames: Sequence[Served]) -> Job:
+        job = Job(position, frames[0].record.id or "")
         try:
-            return self._read(served, position)
-        except (SmaltiError, OSError) as error:
-            if self.on_error == "raise":
+            job.parts = [plan_part(served, self.options.mask_id, self.options.source) for served in frames]
+        except Troubles as error:
+            job.trouble = error
+        return job
+
+    # -- pixels -------------------------------------------------------------------------------------------------
+    def _load(self, job: Job, epoch: int) -> Sample | Failure:
+        try:
+            if job.trouble is not None:
+                raise job.trouble
+            return self._read(job, epoch)
+        except Troubles as error:
+            on_error = self.options.on_error
+            if not callable(on_error) and on_error == "raise":
                 raise
-            failure = Failure(served.record.id or "", position, str(error))
-            replaced = self.on_error(failure) if callable(self.on_error) else None
-            return failure if replaced is None else replaced
+            failure = Failure(job.frame_id, job.position, str(error))
+            replaced = on_error(failure) if callable(on_error) else None
+            return self._counted(failure) if replaced is None else replaced
 
-    def _served(self, position: int) -> Served:
-        places, rules = self.run.at(np.array([position], np.int64))
-        (record,) = self.run.chosen.take(places)
-        table = self.run.chosen.tables[int(self.run.chosen.part[int(places[0])])]
-        return Served(record, table.dataset, table.version, int(rules[0]), "", table.mask_labels)
+    def _counted(self, failure: Failure) -> Failure:
+        self.failures += 1
+        if self.failures <= _LOGGED:
+            more = "; further ones are counted, not listed" if self.failures == _LOGGED else ""
+            _LOG.warning("frame %s is skipped: %s%s", failure.frame_id, failure.error, more)
+        return failure
 
-    def _read(self, served: Served, position: int) -> Sample:
-        plan = resolve(served.record, served.mask_labels).plan(self.mask_id, self.source)
-        frame = SingleFrame.on(served.record, plan.source.id, mask_labels=served.mask_labels)
-        seg = pixels.label_map(plan, None, None, ("auto", None, False, False))
-        image = frame.image()
-        if image.shape[:2] != seg.size_hw:
-            raise DecodeError(
-                f"the image is {image.shape[:2]} and its mask {seg.size_hw} (H, W); smalti check says more"
-            )
-        mask = self._table(seg, served).apply(seg)
-        if self.crop is not None:
-            image, mask = self._window(image, mask, seg, position)
-        return Sample(served.record.id or "", image, mask)
+    def _read(self, job: Job, epoch: int) -> Sample:
+        random = np.random.default_rng([self.options.seed, epoch, job.position])
+        box: Box | None = None
+        size_hw: tuple[int, int] | None = None
 
-    def _table(self, seg: LabelMap, served: Served) -> "ClassTable":
+        def place(full_hw: tuple[int, int], peek: Peek) -> Box:
+            nonlocal box, size_hw
+            if size_hw is not None and full_hw != size_hw:
+                raise DecodeError(f"a clip has masks of {size_hw} and {full_hw} (H, W); its frames need one size")
+            size_hw = full_hw
+            if box is None:
+                crop = self._crop
+                box = (0, 0, full_hw[1], full_hw[0]) if crop is None else crop.place(full_hw, random, peek)
+            return box
+
+        shown = [self._part(part, place, lambda: (size_hw, box or (0, 0, 0, 0))) for part in job.parts]
+        if self.options.clip is None:
+            return Sample(job.frame_id, *shown[0])
+        return Sample(job.frame_id, np.stack([s[0] for s in shown]), np.stack([s[1] for s in shown]))
+
+    def _part(
+        self, part: Part, place: Callable[[tuple[int, int], Peek], Box], placed: Callable[[], tuple[Any, Box]]
+    ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        seg = read_window(part.reading, place, shelf=self._shelf, asked=part.asked, data=part.mask)
+        size_hw, found = placed()
+
+        def same(image_hw: tuple[int, int]) -> Box:
+            if image_hw != size_hw:
+                raise DecodeError(
+                    f"the image is {image_hw} and its mask {size_hw} (H, W); smalti check says more", uri=part.uri
+                )
+            return found
+
+        image = pixels.image_box(part.source, part.served.base, same, data=part.image)
+        mask = kernels.lookup(seg.data, self._table(seg, part.served))
+        if self._crop is None:
+            return image, mask
+        # What lies outside the picture is black, and void for the loss.
+        void = self.view.mapping.void
+        return fill(image, self._crop.size_hw, 0), fill(mask, self._crop.size_hw, void)
+
+    def _table(self, seg: LabelMap, served: Served) -> NDArray[Any]:
         """The view's table for this legend, made once: legends repeat from frame to frame."""
         key = (seg.legend, served.dataset, served.version)
-        for known, table in self._tables:
-            if known[0] is seg.legend or known == key:
-                return table
-        made = self.view.class_table(seg.legend, served.dataset, served.version)
-        self._tables.append((key, made))
-        return made
+        table = self._tables.get(key)
+        if table is None:
+            table = self._fitting(self.view.class_table(*key).lut)
+            if len(self._tables) >= _TABLES_KEPT:
+                self._tables.clear()
+            self._tables[key] = table
+        return table
 
-    def _window(
-        self, image: NDArray[np.uint8], mask: NDArray[Any], seg: LabelMap, position: int
-    ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        height, width = self.crop or mask.shape
-        random = np.random.default_rng([self.seed, self.epoch, position])
-        top, left = (
-            int(random.integers(0, max(full - part, 0) + 1))
-            for full, part in zip(mask.shape, (height, width), strict=True)
-        )
-        if self.crop_on is not None and self.crop_on in seg and random.random() < 0.5:
-            rows, columns = np.nonzero(seg[self.crop_on])
-            if len(rows):
-                pick = int(random.integers(len(rows)))
-                top = int(np.clip(rows[pick] - height // 2, 0, max(mask.shape[0] - height, 0)))
-                left = int(np.clip(columns[pick] - width // 2, 0, max(mask.shape[1] - width, 0)))
-        cut = np.s_[top : top + height, left : left + width]
-        image, mask = image[cut], mask[cut]
-        short = height - mask.shape[0], width - mask.shape[1]
-        if any(short):
-            # What lies outside the picture is black, and void for the loss.
-            image = np.pad(image, ((0, short[0]), (0, short[1]), (0, 0)))
-            mask = np.pad(mask, ((0, short[0]), (0, short[1])), constant_values=self.view.mapping.void)
-        return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    def _fitting(self, lut: NDArray[Any]) -> NDArray[Any]:
+        if self._dtype is None:
+            return lut
+        low, high = int(lut.min()), int(lut.max())
+        if not np.iinfo(self._dtype).min <= low <= high <= np.iinfo(self._dtype).max:
+            raise FrameError(
+                f"class numbers {low}..{high} do not fit {self._dtype}; map labels and void to others, or ask for int64"
+            )
+        return lut.astype(self._dtype)
+
+
+def dealt(shard: Shard, total: int | None, start: Position) -> Iterator[int]:
+    """The positions that a share has left, in order; without end where the view has none."""
+    done = 0
+    while True:
+        places = shard.dealt(done, _AT_ONCE)
+        mine = places if total is None else places[places < total - len(start)]
+        yield from start.left(mine).tolist()
+        done += len(places)
+        if len(mine) < len(places):
+            return
