@@ -90,6 +90,25 @@ def test_a_publish_that_the_checks_refuse_names_the_findings(shell: Shell, stree
     assert shell.json("version", "show", "drive@v1")["state"] == "draft"  # type: ignore[index]
 
 
+def test_frames_that_are_near(shell: Shell, tmp_path: Path) -> None:
+    shell("dataset", "create", "d")
+    shell("dataset", "declare", "d", "meta.v", "vector[2]")
+    shell("version", "create", "d@v1")
+    angles = {"a": [1.0, 0.0], "b": [0.0, 1.0], "c": [1.0, 0.2], "d": [-1.0, 0.0]}
+    frames = [{"id": id_, "sources": [{"id": "s", "uri": "a.png"}], "meta": {"v": v}} for id_, v in angles.items()]
+    (tmp_path / "frames.jsonl").write_text("\n".join(map(json.dumps, frames)))
+    shell("frames", "add", "d@v1", tmp_path / "frames.jsonl")
+    (tmp_path / "asked.json").write_text("[2, 0]")
+    found = shell.json("query", "d@v1", "--near", tmp_path / "asked.json", "--field", "meta.v", "-k", "2")
+    assert found == {"frames": [{"id": "a", "score": 1.0}, {"id": "c", "score": pytest.approx(0.990290)}]}
+    assert shell("query", "d@v1", "id:(b OR d)", "--near", "a", "--field", "v").split()[-4:] == [
+        "b", "0.500000", "d", "0.000000"
+    ]  # fmt: skip
+    assert "euclid" in shell("query", "d@v1", "--near", "a", "--metric", "euclid", code=2)
+    (tmp_path / "asked.json").write_text('["x"]')
+    assert "list of numbers" in shell("query", "d@v1", "--near", tmp_path / "asked.json", code=2)
+
+
 def test_bad_references_are_told(shell: Shell) -> None:
     assert "DATASET@VERSION" in shell("version", "publish", "drive", code=2)
     assert "has no dataset 'drive'" in shell("frames", "list", "drive@v1", code=2)

@@ -75,6 +75,8 @@ def test_frames_like_a_frame(version: DatasetVersion) -> None:
     found = version.nearest("f07", 3, "meta.a.b", metric="l2_norm")
     away = sorted((math.dist(VECTORS["f07"], v), id_) for id_, v in VECTORS.items() if id_ != "f07")
     assert [id_ for id_, _ in found] == [id_ for _, id_ in away[:3]]
+    found = version.nearest("f07", 3, "meta.a.b", metric="l2_norm", query="id:f1?")
+    assert [id_ for id_, _ in found] == [id_ for _, id_ in away if id_.startswith("f1")][:3]
     for frame_id in ("odd0", "nobody"):
         with pytest.raises(FrameError):
             version.nearest(frame_id, 3, "meta.a.b")

@@ -79,10 +79,13 @@ def show(name: str, store_uri: str | None, as_json_text: bool) -> None:
 @dataset.command()
 @click.argument("name")
 @click.argument("path")
-@click.argument("kind", type=click.Choice(["string", "int", "float", "bool", "timestamp"]))
+@click.argument("kind")
 @store_option
 def declare(name: str, path: str, kind: str, store_uri: str | None) -> None:
-    """Promote the metadata PATH (e.g. meta.city) to a typed column, filled in for every version."""
+    """Promote the metadata PATH (e.g. meta.city) to a typed column, filled in for every version.
+
+    KIND is string, int, float, bool, timestamp, or vector[768] for dense vectors (see `smalti query --near`).
+    """
     with opened(store_uri) as store:
         store[name].declare(path, kind)
     say(f"{path} is a {kind} column of {name}")

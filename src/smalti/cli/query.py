@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from smalti import wire
 from smalti.cli.output import as_json, json_option, say, table
@@ -22,22 +23,33 @@ __all__ = ["query", "split"]
 @click.option("--count", "only_count", is_flag=True, help="Print only how many frames match.")
 @click.option("--table", "as_table", is_flag=True, help="Print a table (the default).")
 @click.option("--sql", is_flag=True, help="Show what the store is asked and what is left to be evaluated.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--limit", "-k", type=click.IntRange(1), default=50, show_default=True)
+@click.option(
+    "--near", metavar="FRAME|FILE", help="The most similar first: to a frame, or to the numbers in a JSON file."
+)
+@click.option("--field", default="meta.vector", show_default=True, help="With --near: where the vectors are.")
+@click.option("--metric", type=click.Choice(["cosine", "l2_norm", "dot_product"]), default="cosine", show_default=True)
 @store_option
 @json_option
-def query(
+def query(  # one verb, several questions about one choice of frames
     reference: str,
     text: str,
     only_count: bool,
     as_table: bool,
     sql: bool,
     limit: int,
+    near: str | None,
+    field: str,
+    metric: str,
     store_uri: str | None,
     as_json_text: bool,
 ) -> None:
     """The frames of DATASET@VERSION that match QUERY, e.g. 'label:car AND meta.city:bremen AND mask.car.share:[0.05 TO *]'."""
     with opened(store_uri) as store:
         version = store.version(reference)
+        if near is not None:
+            _say_nearest(version, text, _vector(near), limit, field, metric, as_json_text)
+            return
         if sql:
             _say_plan(version, text)
             return
@@ -62,6 +74,27 @@ def query(
         [(f.id, f.context_id, f.record.timestamp or 0, ", ".join(_labels(f))) for f in rows],
     )
     say(f"{len(rows)} of {total} matching frames")
+
+
+def _vector(near: str) -> str | list[float]:
+    """The numbers in a file, or the id of a frame."""
+    path = Path(near)
+    if path.suffix != ".json" or not path.is_file():
+        return near
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[float])
+    except msgspec.DecodeError as error:
+        raise QueryError(f"{near} holds no list of numbers: {error}; give one, e.g. [0.25, -1, 3]") from None
+
+
+def _say_nearest(
+    version: Any, text: str, vector: str | list[float], count: int, field: str, metric: str, as_json_text: bool
+) -> None:
+    found = version.nearest(vector, count, field, query=text, metric=metric)
+    if as_json_text:
+        as_json({"frames": [{"id": frame_id, "score": score} for frame_id, score in found]})
+    else:
+        table(("id", "score"), [(frame_id, f"{score:.6f}") for frame_id, score in found])
 
 
 def _say_plan(version: "DatasetVersion", text: str) -> None:

@@ -55,7 +55,7 @@ def nearest(
     *,
     metric: str = "cosine",
     method: str = "auto",
-    where: str | None = None,
+    query: str = "",
 ) -> list[tuple[str, float]]:
     """The ids of the frames whose vectors are nearest, nearest first, and their scores.
 
@@ -69,20 +69,24 @@ def nearest(
         metric: one of `METRICS`; see `scores_of`.
         method: "exact" looks at every vector; "index" at those that an index of this metric leads to, which may miss a
             few; "auto" takes the index where there is one and the version is large.
-        where: only rows that fulfil this filter over the columns of the store.
+        query: only frames that match it, all of which are looked at.
 
     Raises:
         QueryError: the vector, the metric or the method is not as it should be, or there is no such index.
         FrameError: there is no frame with this id, or it has no vector.
     """
-    rows = version.rows()
     left_out = ""
     if isinstance(vector, str):
         left_out, vector = vector, _vector_of(version, vector, field)
-    wanted = _checked(vector, metric, method)
-    found = _search(rows, wanted, count + bool(left_out), field, metric, method=method, where=where)
-    pairs = zip(found.ids, found.scores.tolist(), strict=True)
-    return [(id_, score) for id_, score in pairs if id_ != left_out][:count]
+    most = count + bool(left_out)
+    if query:
+        chosen = version.view(query).chosen()
+        places, scores = nearest_in(chosen, vector, most, field, metric, method=method)
+        ids = chosen.keep(np.array(places, np.int64)).column("id")
+    else:
+        found = _search(version.rows(), _checked(vector, metric, method), most, field, metric, method=method)
+        ids, scores = found.ids, found.scores.tolist()
+    return [(id_, score) for id_, score in zip(ids, scores, strict=True) if id_ != left_out][:count]
 
 
 def _vector_of(version: "DatasetVersion", frame_id: str, field: str) -> list[float]:
@@ -150,7 +154,6 @@ def _search(
     metric: str,
     *,
     method: str = "exact",
-    where: str | None = None,
     selected: Ints | None = None,
 ) -> _Best:
     column = _column_of(rows.schema, field)
@@ -165,9 +168,9 @@ def _search(
             f"is declared as vectors with this metric, from {WORTH_INDEXING} vectors on; search exactly"
         )
     if column is not None and index and (method == "index" or (method == "auto" and rows.count() >= _WORTH_ASKING)):
-        return _indexed(rows, column, wanted, count, metric, where)
+        return _indexed(rows, column, wanted, count, metric)
     best = _Best(np.zeros(0, np.int64), [], np.zeros(0))
-    for row_ids, ids, vectors in _vectors(rows, column, field, len(wanted), where):
+    for row_ids, ids, vectors in _vectors(rows, column, field, len(wanted)):
         if selected is not None:
             inside = np.isin(row_ids, selected, assume_unique=True)
             row_ids, ids, vectors = row_ids[inside], ids.filter(pa.array(inside)), vectors[inside]
@@ -182,11 +185,11 @@ def _column_of(schema: pa.Schema, field: str) -> pa.Field | None:
 
 
 def _vectors(
-    rows: Branch, column: pa.Field | None, field: str, dims: int, where: str | None
+    rows: Branch, column: pa.Field | None, field: str, dims: int
 ) -> Iterator[tuple[Ints, pa.Array, NDArray[Any]]]:
     """Batches of row ids, frame ids and (n, dims) vectors; rows without a vector are left out."""
     name = "meta" if column is None else column.name
-    for batch in rows.scan(["id", name], where, with_row_id=True):
+    for batch in rows.scan(["id", name], with_row_id=True):
         found, row_ids = batch.column(name), batch.column("_rowid").to_numpy().astype(np.int64)
         if column is None:
             kept, vectors = _stacked([vector_at(_decode(t), field) if t else None for t in found.to_pylist()], dims)
@@ -272,7 +275,7 @@ def _has_index(rows: Branch, column: pa.Field, metric: str) -> bool:
     return _metric_of(column) == metric and column.name in rows.indices()
 
 
-def _indexed(rows: Branch, column: pa.Field, wanted: Reals, count: int, metric: str, where: str | None) -> _Best:
+def _indexed(rows: Branch, column: pa.Field, wanted: Reals, count: int, metric: str) -> _Best:
     search = {
         "column": column.name,
         "q": wanted.astype(np.float32),
@@ -280,7 +283,7 @@ def _indexed(rows: Branch, column: pa.Field, wanted: Reals, count: int, metric: 
         "metric": _LANCE[metric],
         "nprobes": max(20, _partitions(rows.count()) // 5),
     }
-    found = rows.table(["id", column.name], where, nearest=search, prefilter=where is not None, with_row_id=True)
+    found = rows.table(["id", column.name], nearest=search, with_row_id=True)
     vectors = np.array(found.column(column.name).to_pylist(), np.float64).reshape(-1, len(wanted))
     scores = scores_of(vectors, wanted, metric)
     row_ids = found.column("_rowid").to_numpy().astype(np.int64)

@@ -238,6 +238,7 @@ class DatasetVersion:
         k: int = 10,
         field: str = "meta.vector",
         *,
+        query: str = "",
         metric: str = "cosine",
         method: str = "auto",
     ) -> list[tuple[str, float]]:
@@ -247,12 +248,13 @@ class DatasetVersion:
             vector: numbers, or the id of a frame, for those that are like it.
             k: how many.
             field: path of the vectors in the metadata; declare it (`dataset.declare`) for columns and an index.
+            query: only among the frames that match it.
             metric: "cosine" scores (1 + cos) / 2, "l2_norm" 1 / (1 + d²), "dot_product" (1 + dot) / 2.
             method: "exact", "index" (may miss a few), or "auto": by the index where there is one and the version is large.
         """
         from smalti.store.vectors import nearest
 
-        return nearest(self, vector, k, field, metric=metric, method=method)
+        return nearest(self, vector, k, field, query=query, metric=metric, method=method)
 
     @property
     def table(self) -> "VersionTable":

@@ -6,6 +6,7 @@ from smalti.server.clearml.asked import Asked
 from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Caller, Endpoint, Hub, Kept, endpoint, page_of, project_id, stamp, trimmed
 from smalti.store import Dataset, DatasetVersion
+from smalti.store.dense import METRICS, MOST_DIMS, Dense
 from smalti.store.rows import DatasetRow, VersionRow
 
 __all__ = ["ENDPOINTS", "check_keys"]
@@ -73,8 +74,21 @@ def create(hub: Hub, asked: Asked, caller: Caller) -> dict[str, Any]:
     hub.catalog.update_dataset(
         made.id, system_tags=asked.texts("system_tags") or [], extra=kept.into(made.row.extra) if kept else {}
     )
+    for path, settings in mappings.items():
+        kind = _dense(path, settings)
+        if kind is not None:
+            made.declare(path, kind)
     hub.service.tell(caller.who, "create dataset", dataset=made.id, name=name)
     return {"id": made.id}
+
+
+def _dense(path: str, settings: dict[str, Any]) -> str | None:
+    """The type that we declare for a mapped path, so that its vectors have a column; None for what has none here."""
+    if settings["type"] != "dense_vector" or settings.get("element_type", "float") not in ("float", "byte"):
+        return None
+    metric = settings.get("similarity")
+    dense = Dense(settings["dims"], metric if metric in METRICS else "cosine")
+    return str(dense) if path.startswith("meta.") and path != "meta." else None
 
 
 def _mappings(asked: Asked) -> dict[str, Any]:
@@ -84,8 +98,8 @@ def _mappings(asked: Asked) -> dict[str, Any]:
             raise Fault(400, f"field_mappings[{path!r}] has no type; give an object such as {{'type': 'keyword'}}")
         if settings["type"] == "dense_vector":
             dims = settings.get("dims")
-            if isinstance(dims, bool) or not isinstance(dims, int) or not 1 <= dims <= 65_536:
-                raise Fault(400, f"field_mappings[{path!r}].dims is {dims!r}; allowed: 1 to 65536")
+            if isinstance(dims, bool) or not isinstance(dims, int) or not 1 <= dims <= MOST_DIMS:
+                raise Fault(400, f"field_mappings[{path!r}].dims is {dims!r}; allowed: 1 to {MOST_DIMS}")
     return found
 
 

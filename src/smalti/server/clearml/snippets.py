@@ -47,9 +47,10 @@ def _nearest(view: DataView, search: Asked, size: int | None) -> dict[str, Any]:
         raise Fault(400, f"vector_search.similarity_func is {metric!r}; allowed: {', '.join(METRICS)}")
     count = search.whole("neighbors", low=1, high=_MOST) or size or 10
     wanted = min(count, size) if size else count
-    # "fast" may fall back to an exact search, and over the chosen frames alone an exact one is what is asked for.
+    # "fast" may fall back to an exact search: small versions have no index, and filtered ones are searched exactly.
     chosen = view.chosen()
-    places, scores = nearest_in(chosen, vector, wanted, field, metric)
+    method = "auto" if search.text("method") == "fast" else "exact"
+    places, scores = nearest_in(chosen, vector, wanted, field, metric, method=method)
     frames = []
     for served, score in zip(_served(view, places), scores, strict=True):
         frames.append({**served, "num_frames": 1, "_score": score})
