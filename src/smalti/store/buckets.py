@@ -45,9 +45,13 @@ def bucket_tokens(facts: Sequence[MaskFacts]) -> list[str]:
     return [ONE_MASK if len(facts) == 1 else MANY_MASKS, *found] if facts else found
 
 
-def buckets(label: str, low: float, *, low_open: bool, sure: bool) -> list[str]:
-    """The buckets of shares from `low` (above 0) up: those that touch it, or (`sure`) those wholly within."""
+def buckets(
+    label: str, low: float, *, low_open: bool, sure: bool, high: float | None = None, high_open: bool = False
+) -> list[str]:
+    """The buckets of shares from `low` (above 0) up to `high`: those that touch the range, or (`sure`) lie within it."""
     at = _number(low)
     # On a mark, the bucket is that one share; between marks it reaches below `low` as well as above.
-    skipped = low_open if at % 2 else sure
-    return [f"{label}@{k}" for k in range(at + skipped, _LAST + 1)]
+    skipped = low_open if at % 2 else sure and low > SMALLEST
+    end = _LAST if high is None else _number(high)
+    cut = 0 if high is None else high_open if end % 2 else sure
+    return [f"{label}@{k}" for k in range(at + skipped, end + 1 - cut)]

@@ -262,25 +262,33 @@ def _both(sql: str) -> Plan:
 
 
 def _share(bounds: Range) -> Plan:
-    """A range of shares on frames with one mask: at least the low end, and not above the high end."""
+    """A range of shares on frames with one mask: its buckets; where it holds none of the label, too, what it is not."""
     ends = [as_number(end) if end is not None else None for end in (bounds.low, bounds.high)]
     if any(number is None and end is not None for number, end in zip(ends, (bounds.low, bounds.high), strict=True)):
         return Plan(TRUE, FALSE)
     low, high = ends
-    parts = []
+    label = _counted(bounds)
     if low is not None and (low > 0 or (low == 0 and bounds.low_open)):
-        parts.append(_beyond(_counted(bounds), float(low), bounds.low_open))
-    if high is not None:
-        if high < 0 or (high == 0 and bounds.high_open):
+        least, is_open = (float(low), bounds.low_open) if low > 0 else (SMALLEST, False)
+        most = None if high is None else float(high)
+        if most is not None and most <= 0:
             return Plan(FALSE, FALSE)
-        above = _beyond(_counted(bounds), float(high), not bounds.high_open)
-        parts.append(Plan(negation(above.must), negation(above.may)))
-    return Plan(conjunction(p.may for p in parts), conjunction(p.must for p in parts))
+        within = [
+            buckets(label, least, low_open=is_open, sure=sure, high=most, high_open=bounds.high_open)
+            for sure in (False, True)
+        ]
+        return Plan(has_any("px_bucket", within[0]), has_any("px_bucket", within[1]))
+    if high is None:
+        return Plan(TRUE, TRUE)
+    if high < 0 or (high == 0 and bounds.high_open):
+        return Plan(FALSE, FALSE)
+    above = _beyond(label, float(high), not bounds.high_open)
+    return Plan(negation(above.must), negation(above.may))
 
 
 def _beyond(label: str, low: float, low_open: bool) -> Plan:
     if low == 0:
-        return _both(has_any("px_bucket", buckets(label, SMALLEST, low_open=False, sure=False)))
+        return _both(_occurs(label))
     may = has_any("px_bucket", buckets(label, low, low_open=low_open, sure=False))
     return Plan(may, has_any("px_bucket", buckets(label, low, low_open=low_open, sure=True)))
 
