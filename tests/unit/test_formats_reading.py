@@ -3,9 +3,11 @@
 import base64
 import json
 import zlib
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -150,6 +152,59 @@ def test_cvat_masks_are_runs_of_their_box(tmp_path: Path) -> None:
     save(tmp_path / "annotations.xml", text.replace("1, 2, 3", "1, 2"))
     with pytest.raises(FrameError, match="cover 3 pixels, its box 3×2 has 6"):
         read(tmp_path, "cvat")
+
+
+CVAT_TRACKS = """<?xml version="1.0"?><annotations><version>1.1</version><meta><task><name>t</name>
+  <original_size><width>6</width><height>5</height></original_size><source>drive.mkv</source></task></meta>
+  <track id="3" label="cat" group_id="2">
+    <box frame="0" outside="0" occluded="1" keyframe="1" xtl="1" ytl="1" xbr="3" ybr="4" z_order="2"/>
+    <box frame="1" outside="0" occluded="0" keyframe="0" xtl="2" ytl="1" xbr="4" ybr="4" z_order="2"/>
+    <box frame="2" outside="1" occluded="0" keyframe="1" xtl="2" ytl="1" xbr="4" ybr="4" z_order="2"/></track>
+  <track id="4" label="sky">
+    <mask frame="1" outside="0" keyframe="1" rle="1, 2, 3" left="2" top="1" width="3" height="2" z_order="0"/></track>
+  </annotations>"""
+
+
+def test_cvat_tracks_become_frames_of_their_video(tmp_path: Path) -> None:
+    save(tmp_path / "annotations.xml", CVAT_TRACKS)
+    options = Reading()
+    first, second = read(tmp_path, "cvat", options)
+    assert (first.id, first.context_id, first.record.timestamp) == ("drive.mkv/000000", "drive.mkv", 0)
+    (cat,) = first.record.rois
+    assert (cat.id, cat.label, cat.poly) == ("3", ["cat"], [1, 1, 3, 1, 3, 4, 1, 4])
+    assert {"occluded": 1, "keyframe": True, "group_id": 2}.items() <= cat.meta.items()
+    assert [roi.label for roi in second.record.rois] == [["sky"], ["cat"]]  # by z-order; nothing after it went outside
+    assert second.record.rois[1].meta["keyframe"] is False
+    assert options.skipped == [
+        "annotations.xml: 2 of its pictures were found neither as images nor in a video 'drive.mkv'"
+    ]
+    save(tmp_path / "annotations.xml", CVAT_TRACKS.replace("<width>6", "<width>4"))
+    with pytest.raises(FrameError, match="the box of a mask ends at 5, 3, the picture is 4×5"):
+        list(read(tmp_path, "cvat"))
+
+
+def test_cvat_tracks_find_their_pictures(tmp_path: Path) -> None:
+    save(tmp_path / "annotations.xml", CVAT_TRACKS)
+    with av.open(tmp_path / "drive.mkv", "w") as container:
+        stream = container.add_stream("ffv1", rate=Fraction(25), options={"level": "3"})
+        stream.width, stream.height, stream.pix_fmt = 6, 5, "bgr0"
+        for number in range(3):
+            picture = av.VideoFrame.from_ndarray(np.full((5, 6, 3), number, np.uint8), "rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    options = Reading()
+    first, second = read(tmp_path, "cvat", options)
+    assert (first.source_record.timestamp, second.source_record.timestamp) == (0, 40)
+    assert Path(second.source).name == "drive.mkv"
+    assert second.record.timestamp == 40
+    assert options.skipped == []
+    # Image files, where CVAT exported them, go before the video; a picture without shapes is a frame too.
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        Image.new("RGB", (6, 5)).save(tmp_path / "images" / f"frame_{number:06d}.png")
+    frames = list(read(tmp_path, "cvat", options))
+    assert [Path(frame.source).name for frame in frames] == [f"frame_{number:06d}.png" for number in range(3)]
+    assert frames[2].record.rois == []
 
 
 def test_supervisely_bitmaps_lie_where_their_origin_says(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """ADE20K: full annotation (`*_seg.png`: class = R / 10 * 256 + G, instance = B) and the scene parsing challenge.
 
 Full: images, masks, `*_atr.txt` (2017) or JSON (2021) lie side by side; parts are `*_parts_N.png`. The names come from
-the JSON (name_ndx is the class) or from the rows of the text, whose number is that of the instance. Challenge:
+the JSON (name_ndx is the class) or from the rows of the text, whose number is that of the instance. The mask per object
+(`<stem>/instance_NNN_<stem>.png`, 255 = seen, 128 = hidden) says nothing else about what is seen and is not read. Challenge:
 `annotations/**/ADE_*.png` are indices 0..150, `images/` beside.
 """
 
@@ -122,6 +123,8 @@ def _full(mask: Path, options: Reading) -> SingleFrame:
     image = next((p for e in (".jpg", ".png", ".jpeg") if (p := folder / f"{stem}{e}").is_file()), None)
     if image is None:
         options.skip(f"{mask.name}: no image {stem}.jpg was found")
+    if next((mask.parent / stem).glob("instance_*.png"), None) is not None:
+        options.skip(f"{mask.name}: what is hidden of its objects ({stem}/instance_*.png) is not read")
     parts = sorted(mask.parent.glob(f"{stem}_parts_*.png"))
     mode = png_mode(mask)
     size = mode.size_hw if mode else None

@@ -1,11 +1,11 @@
 """CVAT for images: annotations.xml with polygons, masks (run lengths of their box, row by row), boxes, points, ellipses.
 
-CVAT's segmentation-mask archive is Pascal VOC with labelmap.txt: the format "voc" reads it. Tracks of "CVAT for video"
-are not read.
+CVAT for video: the same shapes in tracks, see `cvat_tracks`. CVAT's segmentation-mask archive is Pascal VOC with
+labelmap.txt: the format "voc" reads it.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -15,10 +15,11 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.codecs.rle import encode_rle
 from smalti.errors import FrameError
-from smalti.formats.building import box_roi, frame_of, polygon_roi, rle_roi
+from smalti.formats.building import frame_of
 from smalti.formats.content import Shape, shapes, single_frames, size_of
+from smalti.formats.cvat_shapes import roi_of
+from smalti.formats.cvat_tracks import read_tracks
 from smalti.formats.files import Stems, contains, first, walk
 from smalti.formats.losses import Ledger
 from smalti.formats.output import fresh_folder, place_image, safe_name
@@ -29,29 +30,31 @@ from smalti.records import Roi
 
 __all__ = ["LOOKS_LIKE", "SAYS", "detect", "read", "write"]
 
-LOOKS_LIKE = "an XML file with annotations and image elements"
+LOOKS_LIKE = "an XML file with annotations and image or track elements"
 SAYS = frozenset({"instances", "overlap", "holes", "boxes", "ellipses"})
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path, element: bytes) -> Iterator[Path]:
     for file in [path] if path.is_file() else walk(path, (".xml",)):
-        if file.suffix == ".xml" and contains(file, b"<annotations>", b"<image "):
+        if file.suffix == ".xml" and contains(file, b"<annotations>", element):
             yield file
 
 
 def detect(path: Path) -> Detection | None:
     """By the elements of an XML file."""
-    file = first(_files(path))
-    return None if file is None else Detection("cvat", path, 0.95, (f"{file.name} has annotations of images",))
+    for element, what in ((b"<image ", "annotations of images"), (b"<track ", "tracks of a video")):
+        if (file := first(_files(path, element))) is not None:
+            return Detection("cvat", path, 0.95, (f"{file.name} has {what}",))
+    return None
 
 
 def read(path: Path, options: Reading | None = None) -> Iterator[SingleFrame]:
-    """A frame per image element; the XML is read as a stream."""
+    """A frame per image element; the XML is read as a stream. Then the frames of videos with tracks."""
     options = options or Reading()
     root = path if path.is_dir() else path.parent
     images = [options.images] if options.images is not None else [root]
     known: Stems | None = None
-    for file in _files(path):
+    for file in _files(path, b"<image "):
         for element in _images(file):
             name, subset = element.get("name", ""), element.get("subset")
             if options.split not in (None, subset):
@@ -64,6 +67,8 @@ def read(path: Path, options: Reading | None = None) -> Iterator[SingleFrame]:
             if at is None:
                 options.skip(f"{file.name}: no image {name} was found")
             yield _frame(element, at, subset, options)
+    for file in _files(path, b"<track "):
+        yield from read_tracks(file, images[0], options)
 
 
 def _images(file: Path) -> Iterator[ElementTree.Element]:
@@ -85,7 +90,7 @@ def _frame(element: ElementTree.Element, image: Path | None, subset: str | None,
     name = element.get("name", "")
     size = (int(element.get("height", 0)), int(element.get("width", 0)))
     ordered = sorted(element, key=lambda shape: int(shape.get("z_order", 0) or 0))
-    rois = [roi for shape in ordered if (roi := _roi(shape, size, name, options)) is not None]
+    rois = [roi for shape in ordered if (roi := roi_of(shape, size, name, options)) is not None]
     stem = name.rpartition(".")[0] or name
     meta: dict[str, Any] = {"file_name": name}
     if subset:
@@ -93,50 +98,6 @@ def _frame(element: ElementTree.Element, image: Path | None, subset: str | None,
     return frame_of(
         f"{subset}/{stem}" if subset else stem, image, rois=rois, size_hw=size if all(size) else None, meta=meta
     )
-
-
-def _numbers(text: str) -> list[float]:
-    return [float(number) for number in text.replace(";", ",").split(",") if number.strip()]
-
-
-def _roi(shape: ElementTree.Element, size: tuple[int, int], name: str, options: Reading) -> Roi | None:
-    label = [shape.get("label", "")]
-    meta: dict[str, Any] = {
-        key: int(shape.get(key, 0)) for key in ("z_order", "group_id", "occluded") if shape.get(key, "0") != "0"
-    }
-    if attributes := {a.get("name", ""): a.text or "" for a in shape.findall("attribute")}:
-        meta["attributes"] = attributes
-    if shape.tag == "polygon":
-        return polygon_roi([_numbers(shape.get("points", ""))], label, meta=meta)
-    if shape.tag == "mask":
-        left, top, width, height = (int(float(shape.get(key, 0))) for key in ("left", "top", "width", "height"))
-        crop = _unroll([int(n) for n in _numbers(shape.get("rle", ""))], width, height, name)
-        whole = np.zeros(size, np.uint8)
-        whole[top : top + height, left : left + width] = crop[: size[0] - top, : size[1] - left]
-        return rle_roi(encode_rle(whole), (left, top, width, height), label, meta=meta)
-    if shape.tag == "box":
-        x0, y0, x1, y1 = (float(shape.get(key, 0)) for key in ("xtl", "ytl", "xbr", "ybr"))
-        return box_roi((x0, y0, x1 - x0, y1 - y0), label, meta=meta)
-    if shape.tag == "ellipse":
-        cx, cy, rx, ry = (float(shape.get(key, 0)) for key in ("cx", "cy", "rx", "ry"))
-        angle = float(np.deg2rad(float(shape.get("rotation", 0))))
-        return Roi(label=label, poly=[cx, cy, rx, ry, angle], meta={**meta, "_type": "elp"})
-    if shape.tag in ("points", "polyline"):
-        return Roi(label=label, poly=list(_numbers(shape.get("points", ""))), meta={**meta, "_type": "k2d"})
-    if shape.tag == "tag":
-        return Roi(label=label, meta={**meta, "_type": "im"})
-    options.skip(f"{name}: a {shape.tag} is not read")
-    return None
-
-
-def _unroll(runs: Sequence[int], width: int, height: int, name: str) -> NDArray[np.uint8]:
-    """Run lengths of outside, inside, … row by row → (height, width) of 0 and 1."""
-    if min(runs, default=0) < 0 or sum(runs) != width * height:
-        raise FrameError(
-            f"{name}: the runs of a mask cover {sum(runs)} pixels, its box {width}×{height} has {width * height}"
-        )
-    values = np.arange(len(runs), dtype=np.uint8) & np.uint8(1)
-    return np.repeat(values, np.asarray(runs)).reshape(height, width)
 
 
 def _roll(crop: NDArray[np.uint8]) -> list[int]:
