@@ -1,18 +1,17 @@
 """File bytes → class-index map, beside every rival, on real and synthetic masks. Writes results/masks.json.
 
-    python benchmarks/masks.py              everything: two to five minutes
+    python benchmarks/masks.py              everything: three to six minutes
+    python benchmarks/masks.py --quick      a few sets; nothing is written
     python benchmarks/masks.py VOC 2048     only sets whose name contains one of the words; nothing is written
 
 Every rival's answer is checked against ours before anything is timed. Ids are compared up to their numbering.
 """
 
-import json
 import math
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,13 +20,15 @@ from numpy.typing import NDArray
 
 import rivals
 import smalti
-from clock import Times, machine, race, versions
+from bars import Bar, is_quick, save
+from clock import Times, machine, race
 from data import Task, real_tasks, scene_tasks
 
-RESULTS = Path(__file__).resolve().parent / "results"
 OURS = "smalti"
 LIMIT = "inflate + write"
 BAR_RIVAL = "OpenCV + numba"
+COMPARE = "Pillow + compare per colour"
+QUICK = ("VOC", "CamVid", "2048×1024, Pillow")
 
 
 def our_way(task: Task) -> Callable[[], smalti.LabelMap]:
@@ -131,20 +132,39 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def main() -> None:
-    words = sys.argv[1:]
-    start = machine()
-    rows = list(run_sets(words))
-    ratios = [
-        row["times"][BAR_RIVAL]["cpu_ms"] / row["times"][OURS]["cpu_ms"]
-        for row in rows
-        if row["kind"] == "colors" and BAR_RIVAL in row["times"]
-    ]
+def bars(rows: list[dict[str, Any]]) -> list[Bar]:
+    """What the issue of speed asks of sets of files."""
+
+    def over(row: dict[str, Any], name: str) -> float:
+        return float(row["times"][name]["cpu_ms"] / row["times"][OURS]["cpu_ms"])
+
+    found = []
+    ratios = [over(row, BAR_RIVAL) for row in rows if row["kind"] == "colors" and BAR_RIVAL in row["times"]]
     if ratios:
-        print(f"geometric mean over {len(ratios)} RGB sets: {geometric_mean(ratios):.2f} times {BAR_RIVAL}")
-    if not words:
-        result = {"machine": start, "versions": versions(), "sets": rows}
-        (RESULTS / "masks.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        what = f"RGB PNG → label map against {BAR_RIVAL}, geometric mean of {len(ratios)} sets"
+        found.append(Bar(what, geometric_mean(ratios), 3, 5, unit="×"))
+    behind = [(over(row, row["best_rival"]), row["set"]) for row in rows]
+    slower = ", ".join(f"{name} ({ratio:.2f}×)" for ratio, name in behind if ratio < 1)
+    closest = "closest: {1} ({0:.2f}×)".format(*min(behind))
+    what = f"sets slower than the best rival on them, of {len(rows)}"
+    found.append(Bar(what, sum(r < 1 for r, _ in behind), 0, 0, at_least=False, decimals=0, note=slower or closest))
+    scenes = [row for row in rows if row["set"].startswith("synthetic 2048")]
+    if scenes and COMPARE in scenes[0]["times"]:
+        what = "against Pillow + compare per colour, 30 labels, 2048×1024"
+        found.append(Bar(what, over(scenes[0], COMPARE), 60, 150, unit="×", decimals=0))
+    limits = [1 / over(row, LIMIT) for row in scenes if LIMIT in row["times"]]
+    if limits:
+        what = "time over inflate + write, synthetic 2048×1024, the worst writer"
+        found.append(Bar(what, max(limits), 4, 2, at_least=False, unit="×"))
+    return found
+
+
+def main() -> None:
+    words = [word for word in sys.argv[1:] if word != "--quick"]
+    quick = is_quick() or bool(words)
+    start = machine()
+    rows = list(run_sets(words or (list(QUICK) if quick else [])))
+    save("masks", "File bytes → class-index map", bars(rows), quick=quick, machine=start, sets=rows)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Whatever stands between the markers is replaced; nothing else is touched. Number
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ SLOW = (
     "datumaro's way (rewritten)",
     "mmsegmentation's way (rewritten)",
 )
-Bar = tuple[str, str, str, str, str]
+FIRST = ("masks", "again", "clips", "lossy_masks")
 MET, MISSED = "met", "**missed**"
 
 
@@ -58,77 +57,33 @@ def sets_table(sets: list[dict[str, Any]], names: tuple[str, ...]) -> str:
     return table(["set", "files", "smalti", "over the limit", *names], rows)
 
 
-def bars(masks: dict[str, Any], again: dict[str, Any], clips: dict[str, Any]) -> list[Bar]:
-    """(what, must, aim, measured, what became of the must)."""
-    sets, kept, found = masks["sets"], again["kept"]["times"], []
-
-    def bar(what: str, must: float, aim: float, value: float, *, at_least: bool = True, decimals: int = 2) -> None:
-        sign = "≥" if at_least else "≤"
-        met = value >= must if at_least else value <= must
-        found.append((what, f"{sign} {must:g}", f"{sign} {aim:g}", f"{value:.{decimals}f}", MET if met else MISSED))
-
-    logs = [
-        math.log(cpu(s["times"], RIVAL) / cpu(s["times"], OURS))
-        for s in sets
-        if s["kind"] == "colors" and RIVAL in s["times"]
-    ]
-    bar(
-        f"RGB PNG → label map against {RIVAL}, geometric mean of {len(logs)} sets",
-        3,
-        5,
-        math.exp(sum(logs) / len(logs)),
-    )
-    behind = [(s["set"], cpu(s["times"], s["best_rival"]) / cpu(s["times"], OURS)) for s in sets]
-    slower = [f"{name} ({value:.2f}×)" for name, value in behind if value < 1]
-    what = f"sets slower than the best rival on them, of {len(sets)}"
-    found.append(
-        (what, "0", "0", f"{len(slower)}" + (f": {', '.join(slower)}" if slower else ""), MISSED if slower else MET)
-    )
-    first = next(s["times"] for s in sets if s["set"].startswith("synthetic 2048"))
-    bar(
-        "against Pillow + compare per colour, 30 labels, 2048×1024",
-        60,
-        150,
-        cpu(first, COMPARE) / cpu(first, OURS),
-        decimals=0,
-    )
-    over = [cpu(s["times"], OURS) / cpu(s["times"], LIMIT) for s in sets if s["set"].startswith("synthetic 2048")]
-    bar("time over inflate + write, synthetic 2048×1024, the worst writer", 4, 2, max(over), at_least=False)
-    bar(f"kept map against {RIVAL}", 25, 50, cpu(kept, RIVAL) / cpu(kept, "kept map"), decimals=0)
-    bar(
-        "512×512 crop of a kept 2048×1024 map against the whole",
-        4,
-        8,
-        cpu(kept, "kept map") / cpu(kept, "kept crop 512×512"),
-    )
-    speed = cpu(clips["times"], ALONE) / cpu(clips["times"], OURS)
-    bar("mask video, sequential, nearest, as a share of the speed of decoding alone", 0.6, 0.9, speed)
-    bar("masks a second with two threads against one", 1.8, 1.8, again["threads"]["scaling"])
-    if found[-1][4] == MISSED and again["threads"]["load"] > again["machine"]["cores"]:
-        told = f"{found[-1][3]} at a load of {again['threads']['load']}"
-        found[-1] = (*found[-1][:3], told, "**not shown**: the machine was busy")
-    ours = next((m for m in again["memory"] if m["label"] == OURS), None)
-    if ours is not None:
-        beyond = ours["beyond_inflated_bytes"]
-        told = f"{max(0, ours['extra_bytes']) / 1e6:.1f} MB beyond input and result"
-        what = "extra memory beyond the inflated stream, 4096×2160"
-        found.append(
-            (what, "≤ 2 rows + 64 KiB", "streaming inflate", told, MET if beyond <= 2 * 3 * 4096 + 65536 else MISSED)
-        )
-    bar(
-        "`import smalti` against `import numpy`",
-        1.5,
-        1.2,
-        again["imports"]["smalti_ms"] / again["imports"]["numpy_ms"],
-        at_least=False,
-    )
-    return found
+def bar_row(bar: dict[str, Any]) -> list[str]:
+    """One line of a table of bars; a miss is said."""
+    value, sign = bar["value"], "≥" if bar["at_least"] else "≤"
+    unit = bar["unit"] if bar["unit"] in ("", "×", "%") else f" {bar['unit']}"
+    marks = ["–" if mark is None else f"{sign} {mark:g}{unit}" for mark in (bar["must"], bar["aim"])]
+    measured = "not measured" if value is None else f"{value:,.{bar['decimals']}f}{unit}"
+    if bar["note"]:
+        measured += f" ({bar['note']})"
+    if value is None or bar["must"] is None:
+        verdict = "–"
+    else:
+        verdict = MET if (value >= bar["must"] if bar["at_least"] else value <= bar["must"]) else MISSED
+    return [bar["what"], *marks, measured, verdict]
 
 
-def bars_table(found: list[Bar]) -> str:
-    """Bars with what was measured; a miss is said."""
-    rows = [list(row) for row in found]
-    return table(["what", "must", "aim", "measured", "must is"], rows)
+def bars_tables() -> str:
+    """A table for each file of results that has bars: masks first, then by name."""
+    names = sorted(path.stem for path in (HERE / "results").glob("*.json"))
+    text = ""
+    for name in sorted(names, key=lambda name: ((*FIRST, name).index(name), name)):
+        found = read(name)
+        if isinstance(found, dict) and found.get("bars"):
+            about = f"{found['about']}\n\n" if found.get("about") else ""
+            rows = [bar_row(bar) for bar in found["bars"]]
+            head = ["what", "must", "aim", "measured", "must is"]
+            text += f"\n### {found['title']}\n\n{about}{table(head, rows)}"
+    return text
 
 
 def again_tables(again: dict[str, Any], clips: dict[str, Any]) -> str:
@@ -159,13 +114,15 @@ def again_tables(again: dict[str, Any], clips: dict[str, Any]) -> str:
         ("smalti_decode_mask_ms", "import smalti; smalti.decode_mask"),
     )
     text += table(["", "time"], [[f"`{line}`", f"{known[key]:.0f} ms"] for key, line in names])
-    times, frames = clips["times"], clips["frames"]
-    height, width = clips["size_hw"]
-    text += f"\n### Mask video, {clips['name']} {width}×{height}, H.264 4:2:0 crf 18, {frames} pictures, one thread, nearest\n\n"
-    rows = [[n, f"{cpu(times, n) / frames:.2f} ms", f"{cpu(times, ALONE) / cpu(times, n):.2f}"] for n in times]
-    text += table(["", "a picture", "share of the speed of decoding alone"], rows)
-    agree = ", ".join(f"{name} {share:.2%}" for name, share in clips["agree"].items())
-    return text + f"\nPixels that agree with smalti (conversions to RGB round differently): {agree}.\n"
+    for clip in clips["clips"]:
+        times, frames = clip["times"], clip["frames"]
+        height, width = clip["size_hw"]
+        text += f"\n### Mask video, {clip['name']}, {width}×{height}, H.264 4:2:0 crf 18, {frames} pictures, one thread, nearest\n\n"
+        rows = [[n, f"{cpu(times, n) / frames:.2f} ms", f"{cpu(times, ALONE) / cpu(times, n):.2f}"] for n in times]
+        text += table(["", "a picture", "share of the speed of decoding alone"], rows)
+        agree = ", ".join(f"{name} {share:.2%}" for name, share in clip["agree"].items())
+        text += f"\nPixels that agree with smalti (conversions to RGB round differently): {agree}.\n"
+    return text
 
 
 def performance(masks: dict[str, Any], again: dict[str, Any], clips: dict[str, Any]) -> str:
@@ -176,7 +133,7 @@ def performance(masks: dict[str, Any], again: dict[str, Any], clips: dict[str, A
     text += "One thread; contestants take turns in one loop and the medians of their CPU time are compared, so that "
     text += "other work on the machine counts little. Every answer was checked to be the same before it was timed "
     text += "(of lossy clips: nearly the same).\n\n"
-    text += "## Bars\n\n" + bars_table(bars(masks, again, clips))
+    text += "## Bars\n" + bars_tables()
     text += "\n## File bytes → class-index map\n\nMilliseconds a file, and how many times longer the others take "
     text += "(below 1: they are faster). The limit is libdeflate's inflate into memory that is there plus one write of "
     text += "the answer. Tables of 2²⁴ colours are made before the clock starts.\n\n"
