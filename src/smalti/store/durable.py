@@ -21,7 +21,7 @@ class Durable:
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
-        self._synced: set[tuple[str, int]] = set()
+        self._synced: set[tuple[str, int, int]] = set()
         self._lock = threading.Lock()
 
     def start(self) -> int:
@@ -35,6 +35,27 @@ class Durable:
         for folder in folders:
             self._sync_folder(self._root / folder, since_ns)
 
+    def finish_files(self, paths: Iterable[str], since_ns: int) -> None:
+        """fsync these files (relative to the root) and the folders that they are in."""
+        if self._root is None:
+            return
+        files = [self._root / path for path in paths]
+        for file in files:
+            self._sync_file(file, file.stat(), since_ns)
+        for folder in {file.parent for file in files}:
+            _fsync(folder)
+
+    def _sync_file(self, path: str | Path, found: os.stat_result, since_ns: int) -> bool:
+        """fsync a file that is new, and say whether it was. A file that grows meanwhile is new again."""
+        key = (os.fspath(path), found.st_mtime_ns, found.st_size)
+        with self._lock:
+            if found.st_mtime_ns < since_ns or key in self._synced:
+                return False
+        _fsync(path)
+        with self._lock:
+            self._synced.add(key)
+        return True
+
     def _sync_folder(self, folder: Path, since_ns: int) -> None:
         try:
             entries = list(os.scandir(folder))
@@ -43,17 +64,9 @@ class Durable:
         is_changed = False
         for entry in entries:
             try:
-                found = entry.stat(follow_symlinks=False)
-                if found.st_mtime_ns < since_ns or not entry.is_file(follow_symlinks=False):
-                    continue
-                key = (entry.path, found.st_mtime_ns)
-                with self._lock:
-                    if key in self._synced:
-                        continue
-                _fsync(entry.path)
-                is_changed = True
-                with self._lock:
-                    self._synced.add(key)
+                if entry.is_file(follow_symlinks=False):
+                    found = entry.stat(follow_symlinks=False)
+                    is_changed |= self._sync_file(entry.path, found, since_ns)
             except FileNotFoundError:  # another process cleaned up: what it removed no manifest needs
                 continue
         if is_changed:

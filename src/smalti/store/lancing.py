@@ -1,0 +1,59 @@
+"""Lance, imported when it is first used, and its errors as ours."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from smalti.errors import ConflictError, StorageError
+from smalti.parallel import available_cores
+
+__all__ = ["lance", "translated"]
+
+
+def lance() -> Any:
+    """The module. Importing it takes half a second, which a listing of datasets need not wait for."""
+    # By itself Lance encodes with all cores but two: with one thread on a machine of two or three.
+    os.environ.setdefault("LANCE_CPU_THREADS", str(available_cores()))
+    import lance as module
+
+    return module
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Lance's errors as ours: they come as OSError, ValueError or RuntimeError with the reason in the text."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        if isinstance(error, StorageError):
+            raise
+        text = str(error)
+        if "ommit conflict" in text or "preempted" in text:
+            raise ConflictError(f"{what}: other writers were faster each time; try again ({_first(text)})") from error
+        if re.search(r"not found|No such file|does not exist", text, re.IGNORECASE):
+            raise StorageError(
+                f"{what}: something it needs is missing ({_first(text)}); run `smalti store verify`"
+            ) from error
+        hint = next((f"; {hint}" for words, hint in _HINTS.items() if re.search(words, text, re.IGNORECASE)), "")
+        raise StorageError(f"{what}: {_first(text)}{hint}") from error
+
+
+_HINTS = {
+    r"No space left|os error 28|quota exceeded|os error 122": (
+        "the disk is full: free some space and try again; what was acknowledged before is safe"
+    ),
+    r"File too large|os error 27": "a limit on the size of files forbids it; what was acknowledged before is safe",
+    r"Read-only file system|os error 30": "the disk is read-only; is the right one mounted?",
+    r"timed? ?out|error sending request|connection|503|Service Unavailable|SlowDown": (
+        "the object store did not answer; try again: what was acknowledged before is safe"
+    ),
+}
+"""Words of the reason → what to do."""
+
+
+def _first(text: str) -> str:
+    """The first line of a reason, without the place in the engine's own sources."""
+    line = re.sub(r",? ?/\S+\.rs:\d+(:\d+)?", "", text.strip().partition("\n")[0])
+    return line.removeprefix("LanceError(IO): ")[:300] or "no reason given"
