@@ -244,6 +244,9 @@ class Catalog:
             standing = self.connect().claim(lease, now)
         except Orphan as error:
             raise self._missing(VersionRow, version) from error
+        except StorageError:
+            self._held_back[version] = lease  # it may have arrived, and only its answer was lost
+            raise
         if standing.token != lease.token:
             raise VersionError(
                 f"version {version} is being written by {standing.owner!r} until "

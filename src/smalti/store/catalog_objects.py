@@ -24,6 +24,7 @@ import obstore.store
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
+    GenericError,
     NotSupportedError,
     PermissionDeniedError,
     PreconditionError,
@@ -378,6 +379,7 @@ class ObjectsBackend:
         """
         mark = uuid4().hex[:16]
         deadline = time.monotonic() + PATIENCE_S
+        silent = 0
         result: T | None = None
         for attempt in range(1_000_000):
             document, mode = self._read(shard)
@@ -392,8 +394,14 @@ class ObjectsBackend:
             if before == json.dumps(document):
                 return result
             document["writes"] = [mark, *document.get("writes", ())][:REMEMBERED]
-            if self._put(shard, document, mode):
-                return result
+            try:
+                if self._put(shard, document, mode):
+                    return result
+            except StorageError as error:
+                # No answer: whether it arrived tells the mark, so that it may be put again.
+                silent += 1
+                if silent > 2 or not isinstance(error.__cause__, GenericError):
+                    raise
             if time.monotonic() > deadline:
                 break
             time.sleep(random.uniform(0, min(0.5, 0.005 * 2 ** min(attempt, 8))))

@@ -116,9 +116,14 @@ class Engine:
         since = self.durable.start()
         with translated(f"creating branch {name} of {self.uri}"):
             root = self.root()
-            made = root.create_branch(name, parent if parent is not None else (None, 1))
-            version = int(made.version)
-            root.tags.create(_tag("base", name), (name, version))
+            try:
+                version = int(root.create_branch(name, parent if parent is not None else (None, 1)).version)
+            except (OSError, ValueError, RuntimeError):
+                if name not in root.branches.list():
+                    raise
+                # Its name is ours alone: it was made, only the answer of the object store was lost on the way.
+                version = int(root.checkout_version((name, None)).version)
+        self.tag("base", name, version)
         self.durable.finish(
             [*_ROOT_FOLDERS, f"tree/{name}", f"tree/{name}/_versions", f"tree/{name}/_transactions"], since
         )
@@ -174,10 +179,12 @@ class Engine:
         name = _tag(kind, branch)
         with translated(f"tagging {name} in {self.uri}"):
             tags = self.root().tags
-            if name in tags.list():
-                tags.update(name, (branch, version))
-            else:
-                tags.create(name, (branch, version))
+            try:
+                (tags.update if name in tags.list() else tags.create)(name, (branch, version))
+            except (OSError, ValueError, RuntimeError):
+                found = tags.list().get(name)
+                if found is None or (found["branch"], found["version"]) != (branch, version):
+                    raise  # else it was made, and only the answer of the object store was lost on the way
         self.durable.finish(_ROOT_FOLDERS, since)
 
     def untag(self, kind: str, branch: str) -> None:
