@@ -1,9 +1,10 @@
 """Which frames a view consists of, and which of them comes at which position."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,23 @@ from numpy.typing import NDArray
 from smalti.errors import QueryError
 from smalti.order import clip_starts, digest, mix, mix_all, permutation, windows
 from smalti.query.match import asks_facts, lacks_facts
-from smalti.query.nodes import All
+from smalti.query.nodes import All, Or
 from smalti.query.rules import EVERY, FilterRule
 from smalti.split import keep_parts, pick_sample
 from smalti.tables import Table
 from smalti.viewspec import ViewSpec
 
-__all__ = ["Chosen", "ClipRun", "Run", "choose", "covers", "names_of"]
+__all__ = ["Chosen", "ClipRun", "Counts", "Run", "choose", "count_frames", "covers", "names_of", "warn_of_lacking"]
 
 Ints = NDArray[np.int64]
+
+
+class Counts(NamedTuple):
+    """All distinct frames of a view, those of each filter, and how many of its tables' frames lack facts."""
+
+    frames: int
+    members: list[int]
+    lacking: int
 
 
 @dataclass(frozen=True)
@@ -99,12 +108,7 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
     Raises:
         QueryError: a filter cannot be read, or names a version that the view does not have.
     """
-    filters = spec.filters or (FilterRule(),)
-    for rule in spec.filters:
-        if not any(covers(rule, table) for table in tables):
-            raise QueryError(
-                f"a filter asks for {rule.dataset}@{rule.version}, which this view does not read; add it first"
-            )
+    filters = _filters(spec, tables)
     trees = [rule.tree() for rule in filters]
     lacking = sum(_lacking(table) for table in tables) if any(asks_facts(tree) for tree in trees) else 0
     parts, rows, rules = [], [], []
@@ -133,6 +137,54 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
     for split in spec.splits:
         chosen = chosen.keep(keep_parts(chosen, split))
     return chosen.keep(pick_sample(chosen, spec.sample)) if spec.sample else chosen
+
+
+def _filters(spec: ViewSpec, tables: Sequence[Table]) -> tuple[FilterRule, ...]:
+    for rule in spec.filters:
+        if not any(covers(rule, table) for table in tables):
+            raise QueryError(
+                f"a filter asks for {rule.dataset}@{rule.version}, which this view does not read; add it first"
+            )
+    return spec.filters or (FilterRule(),)
+
+
+def count_frames(spec: ViewSpec, tables: Sequence[Table], *, each: bool = False) -> Counts:
+    """How many frames `choose` would find. No list of them is made where the tables can count.
+
+    Args:
+        spec, tables: the view.
+        each: also count those of each filter.
+
+    Raises:
+        QueryError: as `choose` does.
+    """
+    if spec.splits or spec.sample:
+        chosen = choose(spec, tables)
+        return Counts(len(chosen), [len(member) for member in chosen.members], chosen.lacking)
+    filters = _filters(spec, tables)
+    trees = [rule.tree() for rule in filters]
+    lacking = sum(_lacking(table) for table in tables) if any(asks_facts(tree) for tree in trees) else 0
+    total, members = 0, [0] * len(filters)
+    for table in tables:
+        mine = [number for number, rule in enumerate(filters) if covers(rule, table)]
+        if not mine:
+            continue
+        whole = trees[mine[0]] if len(mine) == 1 else Or(tuple(trees[number] for number in mine))
+        found = table.count(whole, spec.labels)
+        total += found
+        for number in mine if each else ():
+            members[number] += found if len(mine) == 1 else table.count(trees[number], spec.labels)
+    return Counts(total, members, lacking)
+
+
+def warn_of_lacking(lacking: int) -> None:
+    """Say that a query about masks says nothing about so many frames."""
+    if lacking:
+        warnings.warn(
+            f"{lacking} frames have masks without stored facts; mask conditions never hold for those: count their "
+            "pixels first",
+            stacklevel=5,
+        )
 
 
 def _join(parts: Sequence[Ints]) -> Ints:

@@ -66,6 +66,10 @@ class Table(Protocol):
         """The rows for which the tree holds, ascending."""
         ...
 
+    def count(self, tree: Node, labels: LabelsAs = "either") -> int:
+        """How many rows the tree holds for."""
+        ...
+
     def take(self, rows: Ints) -> list[Frame]:
         """The frames of these rows, in the order asked."""
         ...
@@ -129,6 +133,10 @@ class ListTable:
         """The positions in the list for which the tree holds."""
         frames = enumerate(self.frames)
         return np.array([i for i, f in frames if matches(tree, f, self._facts_of(f), labels)], np.int64)
+
+    def count(self, tree: Node, labels: LabelsAs = "either") -> int:
+        """How many frames the tree holds for."""
+        return len(self.select(tree, labels))
 
     def take(self, rows: Ints) -> list[Frame]:
         """The frames at these positions."""

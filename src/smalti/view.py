@@ -3,13 +3,12 @@
 import dataclasses
 import math
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, TextIO
 
 import msgspec
 
-from smalti.chosen import Chosen, ClipRun, Run, choose, names_of
+from smalti.chosen import Chosen, ClipRun, Counts, Run, choose, count_frames, names_of, warn_of_lacking
 from smalti.errors import QueryError
 from smalti.explain import Explanation, explain
 from smalti.iterate import ClipIterator, Served, ViewIterator
@@ -63,6 +62,7 @@ class DataView(StoredView):
         self._tables: list[Table] = []
         self._spec = ViewSpec()
         self._chosen: Chosen | None = None
+        self._has_warned = False
         if frames_or_version is not None:
             self.add_version(frames_or_version, facts=facts, mask_labels=mask_labels)
         if query:
@@ -114,19 +114,9 @@ class DataView(StoredView):
             QueryError: a text cannot be read.
         """
         rules = () if roi_query in (None, "*") else (LabelRule(label_query(roi_query or "")),)
-        place = self._place(dataset_id or dataset_name, version_id or version_name, dataset_project)
-        rule = FilterRule(
-            dataset=place[0],
-            version=place[1],
-            filter_by_roi=filter_by_roi,
-            label_rules=rules,
-            frame_query=frame_query,
-            sources_query=source_query,
-            query=query,
-            weight=checked_weight(weight),
-            name=name,
-        )
-        return self._add(rule)
+        where = (dataset_id or dataset_name, version_id or version_name, dataset_project)
+        texts = {"query": query, "frame_query": frame_query, "sources_query": source_query}
+        return self._filter(rules, where, weight, name=name, filter_by_roi=filter_by_roi, **texts)
 
     def add_multi_query(  # the wire's signature
         self,
@@ -144,17 +134,15 @@ class DataView(StoredView):
     ) -> Self:
         """Add a filter with several ROI rules; all must hold, each may be satisfied by other ROIs."""
         rules = tuple(label_rule(rule) for rule in roi_queries)
-        place = self._place(dataset_id or dataset_name, version_id or version_name, dataset_project)
-        rule = FilterRule(
-            dataset=place[0],
-            version=place[1],
-            label_rules=rules,
-            frame_query=frame_query,
-            sources_query=source_query,
-            weight=checked_weight(weight),
-            name=name,
-        )
-        return self._add(rule)
+        where = (dataset_id or dataset_name, version_id or version_name, dataset_project)
+        return self._filter(rules, where, weight, name=name, frame_query=frame_query, sources_query=source_query)
+
+    def _filter(
+        self, rules: tuple[LabelRule, ...], where: tuple[Any, ...], weight: float | None, **fields: Any
+    ) -> Self:
+        dataset, version = self._place(*where)
+        fields |= {"dataset": dataset, "version": version, "label_rules": rules}
+        return self._add(FilterRule(weight=checked_weight(weight), **fields))
 
     def get_queries(self) -> list[FilterRule]:
         """The filters, in order."""
@@ -183,7 +171,7 @@ class DataView(StoredView):
         if self.status == "published":
             raise QueryError(f"view {self.name or self.id} is published and cannot change; clone it")
         self._spec = msgspec.structs.replace(self._spec, **fields)
-        self._chosen = None
+        self._chosen, self._has_warned = None, False
 
     @property
     def tables(self) -> list[Table]:
@@ -320,12 +308,7 @@ class DataView(StoredView):
         """The distinct frames, looked up once for each state of the view."""
         if self._chosen is None:
             self._chosen = choose(self._spec, self._tables)
-            if self._chosen.lacking:
-                warnings.warn(
-                    f"{self._chosen.lacking} frames have masks without stored facts; mask conditions never hold for "
-                    "those: count their pixels first",
-                    stacklevel=3,
-                )
+            self._warn(self._chosen.lacking)
         return self._chosen
 
     def refresh(self) -> Self:
@@ -402,12 +385,25 @@ class DataView(StoredView):
     # ------------------------------------------------------------------------------------------------------ results
     def count(self) -> int:
         """How many distinct frames the view has, whatever its iteration."""
-        return len(self.chosen())
+        return self._counted(each=False).frames
 
     def get_count(self) -> tuple[int, list[int]]:
         """All distinct frames, and those of each filter."""
-        chosen = self.chosen()
-        return len(chosen), [len(member) for member in chosen.members]
+        found = self._counted(each=True)
+        return found.frames, found.members
+
+    def _counted(self, *, each: bool) -> Counts:
+        if self._chosen is not None:
+            return Counts(len(self._chosen), [len(member) for member in self._chosen.members], self._chosen.lacking)
+        found = count_frames(self._spec, self._tables, each=each)
+        self._warn(found.lacking)
+        return found
+
+    def _warn(self, lacking: int) -> None:
+        """Once for each state of the view."""
+        if not self._has_warned:
+            warn_of_lacking(lacking)
+        self._has_warned = self._has_warned or lacking > 0
 
     def get_iterator(self, projection: Sequence[str] | None = None, **options: Any) -> ViewIterator:
         """The frames one by one; with a projection as dicts. Options as in `iterate`."""

@@ -47,7 +47,9 @@ class VersionTable:
         self.mask_labels: Any = version.get_masks_labels() or None
         self.rows: Branch = version.rows()
         self._is_published = version.is_published
-        stored = version.stats.get("labelsets") if self._is_published else None
+        stats = version.stats if self._is_published else {}
+        stored = stats.get("labelsets")
+        self._lacking = max(0, stats["frames"] - stats["frames_with_facts"]) if "frames_with_facts" in stats else None
         self._labelsets: list[str] | None = list(stored) if stored is not None else None
         self._known: Columns | None = None
 
@@ -124,7 +126,7 @@ class VersionTable:
 
     def lacking_facts(self) -> int:
         """How many rows have not been counted."""
-        return self.rows.count("NOT px_known")
+        return self._lacking if self._lacking is not None else self.rows.count("NOT px_known")
 
     # --------------------------------------------------------------------------------------------------- reading
     def take(self, rows: Ints) -> list[Frame]:
