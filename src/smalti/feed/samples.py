@@ -14,7 +14,7 @@ from smalti import kernels, pixels
 from smalti.chosen import ClipRun
 from smalti.errors import DecodeError, FrameError
 from smalti.feed.ahead import Ahead, Job, Part, Troubles, plan_part, reordered
-from smalti.feed.windows import Box, Crop, Peek, fill
+from smalti.feed.windows import Box, Crop, Window, fill
 from smalti.iterate import Served, serve
 from smalti.kept import KeptMaps
 from smalti.kept import in_use as kept_in_use
@@ -105,6 +105,10 @@ class Samples:
     Args:
         view: what to read.
         **options: see `SampleOptions`.
+
+    Attributes:
+        failures: how many frames were left out by this process.
+        is_narrow: masks are only held to `dtype` and stay as small as they are: somebody widens them later.
     """
 
     def __init__(self, view: "DataView", **options: Any) -> None:
@@ -116,6 +120,7 @@ class Samples:
         self.failures = 0
         self._crop = Crop.of(self.options.crop, self.options.crop_on, self.options.crop_share)
         self._dtype = None if self.options.dtype is None else np.dtype(self.options.dtype)
+        self.is_narrow = False
         self._shelf = self.options.shelf
         self._forget()
 
@@ -185,6 +190,18 @@ class Samples:
             found[number] = self._load(job, turn)
         return [found[number] for number in range(len(jobs))]
 
+    def mask(self, position: int) -> NDArray[Any]:
+        """The class map of a sample alone, cut as the sample is; its image is not opened.
+
+        Raises:
+            SmaltiError, OSError: it cannot be read.
+        """
+        (job,) = self._ahead.ready(self.epoch, [position], ())
+        if job.trouble is not None:
+            raise job.trouble
+        maps = [self._mask(part, placed)[0] for placed in [self._window(job, self.epoch)] for part in job.parts]
+        return maps[0] if self.options.clip is None else np.stack(maps)
+
     def stream(self, shard: Shard, start: Position | None = None, *, at_once: int = 8) -> Iterator[Sample]:
         """The samples that a share has left, in order, without end where the view has none; failures are left out."""
         begin = start or Position(self.run.key, self.epoch)
@@ -242,45 +259,35 @@ class Samples:
         return failure
 
     def _read(self, job: Job, epoch: int) -> Sample:
-        random = np.random.default_rng([self.options.seed, epoch, job.position])
-        box: Box | None = None
-        size_hw: tuple[int, int] | None = None
-
-        def place(full_hw: tuple[int, int], peek: Peek) -> Box:
-            nonlocal box, size_hw
-            if size_hw is not None and full_hw != size_hw:
-                raise DecodeError(f"a clip has masks of {size_hw} and {full_hw} (H, W); its frames need one size")
-            size_hw = full_hw
-            if box is None:
-                crop = self._crop
-                box = (0, 0, full_hw[1], full_hw[0]) if crop is None else crop.place(full_hw, random, peek)
-            return box
-
-        shown = [self._part(part, place, lambda: (size_hw, box or (0, 0, 0, 0))) for part in job.parts]
+        window = self._window(job, epoch)
+        shown = [self._part(part, window) for part in job.parts]
         if self.options.clip is None:
             return Sample(job.frame_id, *shown[0])
         return Sample(job.frame_id, np.stack([s[0] for s in shown]), np.stack([s[1] for s in shown]))
 
-    def _part(
-        self, part: Part, place: Callable[[tuple[int, int], Peek], Box], placed: Callable[[], tuple[Any, Box]]
-    ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        seg = read_window(part.reading, place, shelf=self._shelf, asked=part.asked, data=part.mask)
-        size_hw, found = placed()
+    def _window(self, job: Job, epoch: int) -> Window:
+        return Window(self._crop, np.random.default_rng([self.options.seed, epoch, job.position]))
+
+    def _part(self, part: Part, window: Window) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        mask, size_hw = self._mask(part, window)
 
         def same(image_hw: tuple[int, int]) -> Box:
             if image_hw != size_hw:
                 raise DecodeError(
                     f"the image is {image_hw} and its mask {size_hw} (H, W); smalti check says more", uri=part.uri
                 )
-            return found
+            return window.box
 
         image = pixels.image_box(part.source, part.served.base, same, data=part.image)
-        mask = kernels.lookup(seg.data, self._table(seg, part.served))
-        if self._crop is None:
-            return image, mask
         # What lies outside the picture is black, and void for the loss.
-        void = self.view.mapping.void
-        return fill(image, self._crop.size_hw, 0), fill(mask, self._crop.size_hw, void)
+        return (image if self._crop is None else fill(image, self._crop.size_hw, 0)), mask
+
+    def _mask(self, part: Part, window: Window) -> tuple[NDArray[Any], tuple[int, int]]:
+        """The class map in the window, and (height, width) of the whole mask."""
+        seg = read_window(part.reading, window.place, shelf=self._shelf, asked=part.asked, data=part.mask)
+        mask = kernels.lookup(seg.data, self._table(seg, part.served))
+        crop, void = self._crop, self.view.mapping.void
+        return (mask if crop is None else fill(mask, crop.size_hw, void)), window.full_hw
 
     def _table(self, seg: LabelMap, served: Served) -> NDArray[Any]:
         """The view's table for this legend, made once: legends repeat from frame to frame."""
@@ -301,7 +308,7 @@ class Samples:
             raise FrameError(
                 f"class numbers {low}..{high} do not fit {self._dtype}; map labels and void to others, or ask for int64"
             )
-        return lut.astype(self._dtype)
+        return lut if self.is_narrow else lut.astype(self._dtype)
 
 
 def dealt(shard: Shard, total: int | None, start: Position) -> Iterator[int]:

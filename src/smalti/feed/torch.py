@@ -67,10 +67,14 @@ class MapDataset(Dataset[Pair]):
                 raise DecodeError(f"frame {item.frame_id}: {item.error}")
         return [self.tensors(item) for item in found if isinstance(item, Sample)]
 
-    def tensors(self, sample: Sample) -> Pair:
-        """A sample as tensors; the mask is a torchvision Mask where torchvision is installed."""
+    def tensors(self, sample: Sample, dtype: Any = None) -> Pair:
+        """A sample as tensors, the mask in another dtype where one is given.
+
+        The mask is a torchvision Mask where torchvision is installed.
+        """
+        numbers = sample.mask if dtype is None else sample.mask.astype(dtype, copy=False)
         image = torch.from_numpy(_writable(sample.image)).movedim(-1, -3)
-        mask = _as_mask(torch.from_numpy(_writable(sample.mask)))
+        mask = _as_mask(torch.from_numpy(_writable(numbers)))
         return self.transform(image, mask) if self.transform is not None else (image, mask)
 
 
@@ -113,6 +117,7 @@ class Loader:
         self._dataset, self._batch, self._shard, self._start = dataset, batch_size, shard, start
         self._delivered = 0
         self.failed: list[Failure] = []
+        self._dtype = torch.from_numpy(np.zeros(1, dataset.samples.options.dtype)).dtype
         self._feed: Any = DataLoader(
             _Batches(dataset), batch_size=None, sampler=_Requests(weakref.ref(self)), collate_fn=_as_it_is, **options
         )
@@ -154,10 +159,14 @@ class Loader:
             self.failed += failed
             skipped += len(failed)
             if pair is not None:
-                yield pair
+                yield self._wide(pair)
         if skipped:
             _LOG.warning("epoch %d: %d of %d frames were skipped", self.epoch, skipped, self._delivered)
         self._begin(Position(self._start.view, self.epoch + 1))
+
+    def _wide(self, pair: Pair) -> Pair:
+        """What workers have sent in few bytes: new shared memory costs more than all that is written to it."""
+        return (pair[0], pair[1].to(self._dtype)) if self._dataset.samples.is_narrow else pair
 
     def _total(self) -> int | None:
         return self._dataset.samples.run_of(self.epoch).total
@@ -204,7 +213,9 @@ class _Batches(Dataset[Any]):
         samples = self._dataset.samples
         found = samples.load_many(request.positions, epoch=request.epoch, upcoming=request.upcoming)
         failed = [item for item in found if isinstance(item, Failure)]
-        pairs = [self._dataset.tensors(item) for item in found if isinstance(item, Sample)]
+        good = [item for item in found if isinstance(item, Sample)]
+        kind = _small(good) if samples.is_narrow and good else None
+        pairs = [self._dataset.tensors(item, kind) for item in good]
         return len(found), failed, _together(pairs) if pairs else None
 
 
@@ -242,6 +253,8 @@ def loader(
     if position is not None:
         own["epoch"] = position.epoch
     dataset = MapDataset(view, crop=crop, **own)
+    # A transform sees the masks as they are handed out, and pinned memory is not written to twice.
+    dataset.samples.is_narrow = bool(workers) and dataset.transform is None and not options.get("pin_memory")
     run = dataset.samples.run
     if position is not None and position.view != run.key:
         raise QueryError(
@@ -273,6 +286,12 @@ def _together(pairs: list[Pair]) -> Pair:
         )
     images, masks = zip(*pairs, strict=True)
     return default_collate([_plain(i) for i in images]), default_collate([_plain(m) for m in masks])
+
+
+def _small(samples: Sequence[Sample]) -> Any:
+    """The smallest signed dtype, or uint8, that holds the masks of all: torch does little with other unsigned ones."""
+    kind = np.result_type(*(sample.mask.dtype for sample in samples))
+    return kind if kind == np.uint8 else np.result_type(kind, np.int8)
 
 
 def _plain(found: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import FrameError
+from smalti.errors import DecodeError, FrameError
 from smalti.labelmap import LabelMap
 
-__all__ = ["Box", "Crop", "Peek", "fill"]
+__all__ = ["Box", "Crop", "Window", "fill"]
 
 Box = tuple[int, int, int, int]
 Peek = Callable[[Box | None], LabelMap]
@@ -49,17 +49,17 @@ class Crop:
         labels = (on,) if isinstance(on, str) else tuple(on or ())
         return cls((int(crop[0]), int(crop[1])), labels, share)
 
-    def place(self, full_hw: tuple[int, int], random: np.random.Generator, peek: Peek | None) -> Box:
+    def place(self, full_hw: tuple[int, int], random: np.random.Generator, peek: Peek) -> Box:
         """box2d_xywh of a window, within the picture.
 
         Args:
             full_hw: (height, width) of the picture.
             random: decides.
-            peek: reads labels; None = none of `labels` occurs here.
+            peek: reads labels; called only where a pixel of `labels` is wanted.
         """
         height, width = (min(part, full) for part, full in zip(self.size_hw, full_hw, strict=True))
         top, left = int(random.integers(full_hw[0] - height + 1)), int(random.integers(full_hw[1] - width + 1))
-        if self.labels and random.random() < self.share and peek is not None:
+        if self.labels and random.random() < self.share:
             pixel = self._pixel(peek(None), random)
             if pixel is not None:
                 top = min(max(pixel[0] - self.size_hw[0] // 2, 0), full_hw[0] - height)
@@ -74,6 +74,37 @@ class Crop:
         mine = places[int(random.integers(len(places)))]
         row, column = divmod(int(mine[int(random.integers(len(mine)))]), seg.size_hw[1])
         return row, column
+
+
+class Window:
+    """The window of one sample: chosen when the first mask says how large it is, and the same for all of its pictures.
+
+    Attributes:
+        full_hw: (height, width) of the masks.
+        box: box2d_xywh in them.
+    """
+
+    def __init__(self, crop: Crop | None, random: np.random.Generator) -> None:
+        self._crop, self._random = crop, random
+        self.full_hw = (0, 0)
+        self.box: Box = (0, 0, 0, 0)
+
+    def place(self, full_hw: tuple[int, int], peek: Peek) -> Box:
+        """The box in a mask of this size.
+
+        Raises:
+            DecodeError: a mask before had another size.
+        """
+        if self.full_hw == full_hw:
+            return self.box
+        if self.full_hw != (0, 0):
+            raise DecodeError(
+                f"the masks of a clip are {self.full_hw} and {full_hw} (H, W); all pictures of a clip need one size"
+            )
+        self.full_hw = full_hw
+        whole = (0, 0, full_hw[1], full_hw[0])
+        self.box = whole if self._crop is None else self._crop.place(full_hw, self._random, peek)
+        return self.box
 
 
 def _pixels(seg: LabelMap, label: str) -> NDArray[np.intp]:
