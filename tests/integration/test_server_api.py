@@ -249,9 +249,7 @@ def test_pixels_are_counted_by_a_job(here: Site) -> None:
             media["uri"] = str(folder / Path(media["uri"]).name)
         here.draft.update_frame(found)
     job = here.post(f"{V2}/facts", status=202).json()
-    for thread in threading.enumerate():
-        if thread.name == "smalti-facts-job":
-            thread.join(30)
+    assert here.server.service.jobs.settle()
     done = here.get(f"/jobs/{job['id']}").json()
     assert (done["state"], done["result"]) == ("done", {"failed": []})
     found = here.post(f"{V2}/statistics", {"scope": "mask", "mask": "seg"}).json()

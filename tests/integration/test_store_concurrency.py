@@ -54,14 +54,14 @@ def test_four_writers_and_four_readers_for_five_minutes(data: Dataset, tmp_path:
     twice = [id_ for id_, count in found.items() if count > 1]
     problems = data.store.verify().problems
     soaking.record(
-        "four writers and four readers on one draft",
-        seconds=300,
-        saves_acknowledged=sum(done.values()),
-        frames=len(found),
-        lost=len(lost),
-        duplicates=len(twice),
-        complaints_of_readers=len(complaints),
-        problems_found_by_verify=len(problems),
+        "4 writers and 4 readers on one draft for 5 minutes",
+        wrong={
+            "lost": len(lost),
+            "there twice": len(twice),
+            "wrong readings": len(complaints),
+            "problems found by verify": len(problems),
+        },
+        of=f"{sum(done.values())} saves acknowledged",
     )
     assert (sorted(lost), twice, complaints[:5], problems[:5]) == ([], [], [], [])
 
@@ -95,10 +95,10 @@ def test_a_new_id_in_a_save_and_a_bulk_load_at_once_is_one_frame(
         bulk = ingest.Bulk(branch, renew)
         rows, _ = ingest.rows_of([frame(50, blob="bulk"), frame(51)])
         assert rows is not None
-        append = branch.append
+        add_files = branch.add_files
         # The other save lands after the load looked for known ids, and before it commits.
         monkeypatch.setattr(
-            branch, "append", lambda batches: (data["draft"].update_frame(frame(50)), append(batches))[1]
+            branch, "add_files", lambda files: (data["draft"].update_frame(frame(50)), add_files(files))[1]
         )
         with bulk:
             bulk.add(rows)

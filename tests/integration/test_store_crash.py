@@ -137,11 +137,9 @@ def test_five_kills(kind: str, tmp_path: Path) -> None:
 def test_fifty_kills(kind: str, tmp_path: Path) -> None:
     tally = run(kind, tmp_path / "store", kills=50, seed=7)
     soaking.record(
-        f"kills of {kind}",
-        kills=tally.kills,
-        acknowledged=tally.acknowledged,
-        lost=len(tally.lost),
-        visible_halves=len(tally.halves),
+        f"{tally.kills} kills of a process that does `{kind}`",
+        wrong={"acknowledged and lost": len(tally.lost), "visible halves": len(tally.halves)},
+        of=f"{tally.acknowledged} acknowledged",
     )
     assert (tally.lost, tally.halves) == ([], [])
     assert tally.acknowledged > 0
