@@ -17,7 +17,7 @@ from smalti.mask_reading import Reading, join, plan_reading
 from smalti.pixels import is_clip
 from smalti.records import Source
 
-__all__ = ["Ahead", "Job", "Part", "Troubles", "plan_part", "reordered"]
+__all__ = ["Ahead", "Job", "Part", "Troubles", "Unreadable", "plan_part", "reordered"]
 
 AT_ONCE = 16
 Troubles = (SmaltiError, OSError)
@@ -29,16 +29,19 @@ class Part:
     """One frame to be read.
 
     Attributes:
-        served: the frame.
+        frame_id: which.
+        where: (dataset, version) ids.
         reading: its mask.
-        source: the record of its image, and `uri` where that lies.
+        source: the record of its image, the folder that its relative URI is meant from, and `uri` where it lies.
         image: the bytes of a remote image.
         asked, mask: what a remote mask is kept under, and its bytes where those are needed.
     """
 
-    served: Served
+    frame_id: str
+    where: tuple[str, str]
     reading: Reading
     source: Source
+    base: str | None
     uri: str
     image: bytes | None = None
     asked: kept.Asked | None = None
@@ -49,6 +52,14 @@ class Part:
         """Pictures of one clip are cheapest in the order of their times."""
         at_ms = self.source.timestamp if is_clip(self.uri, self.source.content_type) else 0
         return (self.uri, at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A frame that says nothing that could be read, and why."""
+
+    frame_id: str
+    error: SmaltiError | OSError
 
 
 @dataclass(slots=True)
@@ -69,7 +80,8 @@ def plan_part(served: Served, mask_id: str | None, source: str | None) -> Part:
     """
     plan = resolve(served.record, served.mask_labels).plan(mask_id, source)
     reading = plan_reading(plan, served.base, None, ("auto", None, False, False))
-    return Part(served, reading, plan.source, join(plan.source.uri, served.base))
+    uri = join(plan.source.uri, served.base)
+    return Part(served.record.id or "", (served.dataset, served.version), reading, plan.source, served.base, uri)
 
 
 class Ahead:

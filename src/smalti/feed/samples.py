@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti import kernels, pixels
-from smalti.chosen import ClipRun
+from smalti.chosen import Chosen, ClipRun
 from smalti.errors import DecodeError, FrameError
-from smalti.feed.ahead import Ahead, Job, Part, Troubles, plan_part, reordered
+from smalti.feed.ahead import Ahead, Job, Part, Troubles, Unreadable, plan_part, reordered
 from smalti.feed.windows import Box, Crop, Window, fill
-from smalti.iterate import Served, serve
+from smalti.iterate import serve
 from smalti.kept import KeptMaps
 from smalti.kept import in_use as kept_in_use
 from smalti.labelmap import LabelMap
@@ -33,6 +33,7 @@ OnError = str | Callable[["Failure"], "Sample | None"]
 _LOG = logging.getLogger("smalti.feed")
 _LOGGED = 20
 _TABLES_KEPT = 1024
+_PARTS_KEPT = 20_000
 _AT_ONCE = 4096
 
 
@@ -127,11 +128,15 @@ class Samples:
     def _forget(self) -> None:
         self._runs: dict[int, Run | ClipRun] = {}
         self._tables: dict[tuple[Legend, str, str], NDArray[Any]] = {}
+        self._known: dict[int, Part] = {}
+        self._known_of: Chosen | None = None
+        self._legends: dict[Legend | None, Legend | None] = {}
         self._ahead = Ahead(self._plan, self._shelf)
 
     def __getstate__(self) -> dict[str, Any]:
         self.view.chosen()  # so that every process has the frames that this one has, even of a draft that changes
-        return {key: value for key, value in self.__dict__.items() if key not in ("_runs", "_tables", "_ahead")}
+        made_anew = ("_runs", "_tables", "_known", "_known_of", "_legends", "_ahead")
+        return {key: value for key, value in self.__dict__.items() if key not in made_anew}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -217,25 +222,39 @@ class Samples:
     # -- what to read -------------------------------------------------------------------------------------------
     def _plan(self, epoch: int, positions: Sequence[int]) -> list[Job]:
         run, wanted = self.run_of(epoch), np.array(positions, np.int64)
-        if isinstance(run, ClipRun):
-            places = run.at(wanted)
-            served = serve(run.chosen, places.ravel())
-        else:
-            places, rules = run.at(wanted)
-            served = serve(run.chosen, places, rules)
-        each = len(served) // max(len(positions), 1)
-        return [
-            self._job(position, served[number * each : (number + 1) * each])
-            for number, position in enumerate(positions)
-        ]
+        places = run.at(wanted) if isinstance(run, ClipRun) else run.at(wanted)[0][:, None]
+        parts = self._parts_at(run.chosen, np.unique(places))
+        jobs = []
+        for position, mine in zip(positions, places.tolist(), strict=True):
+            found = [parts[place] for place in mine]
+            trouble = next((part for part in found if isinstance(part, Unreadable)), None)
+            if trouble is not None:
+                jobs.append(Job(position, trouble.frame_id, trouble=trouble.error))
+            else:
+                good = [replace(part) for part in found if isinstance(part, Part)]
+                jobs.append(Job(position, good[0].frame_id, good))
+        return jobs
 
-    def _job(self, position: int, frames: Sequence[Served]) -> Job:
-        job = Job(position, frames[0].record.id or "")
-        try:
-            job.parts = [plan_part(served, self.options.mask_id, self.options.source) for served in frames]
-        except Troubles as error:
-            job.trouble = error
-        return job
+    def _parts_at(self, chosen: Chosen, places: NDArray[np.int64]) -> dict[int, Part | Unreadable]:
+        """What frames are read from: found out once, since the frames of a view stay what they are."""
+        if self._known_of is not chosen or len(self._known) > _PARTS_KEPT:
+            self._known, self._known_of = {}, chosen
+        missing = np.array([place for place in places.tolist() if place not in self._known], np.int64)
+        found: dict[int, Part | Unreadable] = {
+            place: self._known[place] for place in places.tolist() if place in self._known
+        }
+        for place, served in zip(missing.tolist(), serve(chosen, missing) if len(missing) else (), strict=True):
+            try:
+                part = plan_part(served, self.options.mask_id, self.options.source)
+            except Troubles as error:
+                found[place] = Unreadable(served.record.id or "", error)
+                continue
+            # Legends repeat from frame to frame: one object for all that are equal.
+            part.reading = replace(
+                part.reading, legend=self._legends.setdefault(part.reading.legend, part.reading.legend)
+            )
+            found[place] = self._known[place] = part
+        return found
 
     # -- pixels -------------------------------------------------------------------------------------------------
     def _load(self, job: Job, epoch: int) -> Sample | Failure:
@@ -278,20 +297,20 @@ class Samples:
                 )
             return window.box
 
-        image = pixels.image_box(part.source, part.served.base, same, data=part.image)
+        image = pixels.image_box(part.source, part.base, same, data=part.image)
         # What lies outside the picture is black, and void for the loss.
         return (image if self._crop is None else fill(image, self._crop.size_hw, 0)), mask
 
     def _mask(self, part: Part, window: Window) -> tuple[NDArray[Any], tuple[int, int]]:
         """The class map in the window, and (height, width) of the whole mask."""
         seg = read_window(part.reading, window.place, shelf=self._shelf, asked=part.asked, data=part.mask)
-        mask = kernels.lookup(seg.data, self._table(seg, part.served))
+        mask = kernels.lookup(seg.data, self._table(seg, part.where))
         crop, void = self._crop, self.view.mapping.void
         return (mask if crop is None else fill(mask, crop.size_hw, void)), window.full_hw
 
-    def _table(self, seg: LabelMap, served: Served) -> NDArray[Any]:
-        """The view's table for this legend, made once: legends repeat from frame to frame."""
-        key = (seg.legend, served.dataset, served.version)
+    def _table(self, seg: LabelMap, where: tuple[str, str]) -> NDArray[Any]:
+        """The view's table for this legend, made once."""
+        key = (seg.legend, *where)
         table = self._tables.get(key)
         if table is None:
             table = self._fitting(self.view.class_table(*key).lut)
