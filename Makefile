@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SMALTI := $(BIN)/smalti
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test check lint unit e2e test-native test-package test-web soak bench docs web serve system clean
+.PHONY: demo test check lint unit e2e test-native test-package test-web soak bench tools docs web serve system clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +64,9 @@ soak: $(VENV)/.tested
 
 bench: $(VENV)/.tested
 	sh scripts/bench.sh
+
+tools:
+	sh scripts/foreign_tools.sh
 
 web: $(VENV)/.installed
 	$(BIN)/python hatch_build.py web

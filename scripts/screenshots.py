@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from tests.e2e.conftest import CHROMIUM, FLAGS  # noqa: E402 - the path is set above
+from tests.e2e.conftest import CHROMIUM, FLAGS, idle  # noqa: E402 - the path is set above
 from tests.e2e.scene import TOKEN, build_store, served  # noqa: E402
 
 V1, V2 = "/datasets/street/versions/v1", "/datasets/street/versions/v2"
@@ -88,9 +88,9 @@ def shoot(browser: Any, origin: str, folder: Path, wanted: list[str]) -> None:
             pages = prepare(page)
             for name in wanted or list(pages):
                 page.goto(pages[name])
-                page.wait_for_load_state("networkidle")
+                idle(page)
                 touch(page, name)
-                page.wait_for_load_state("networkidle")
+                idle(page)
                 page.wait_for_timeout(250)
                 save(page.screenshot(), folder / f"{name}-{scheme}-{width}.png")
             context.close()
