@@ -1,6 +1,5 @@
 """Statistics, differences between versions, and what a query could ask for."""
 
-import difflib
 import re
 from collections import Counter
 from typing import Annotated, Any
@@ -12,9 +11,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from smalti.errors import QueryError, SmaltiError
+from smalti.query import complete
 from smalti.query.fields import known_fields
-from smalti.query.parse import parse, quote
-from smalti.query.values import at_path
+from smalti.query.parse import parse
 from smalti.server.asking import AnyRequest, as_json, page_of
 from smalti.server.auth import needs
 from smalti.server.export import csv_of, frames_csv, frames_jsonl
@@ -39,6 +38,7 @@ from smalti.stats import statistics_of
 from smalti.store import DatasetVersion
 from smalti.store.changes import MISSING
 from smalti.store.pushdown import labels_in
+from smalti.store.words import VersionWords
 
 __all__ = ["ROUTES"]
 
@@ -233,35 +233,14 @@ def _name(labels: Any, number: int) -> str | None:
 @get("/versions/{version:str}/fields", sync_to_thread=True, guards=[needs("viewer")], tags=["versions"])
 def list_fields(hub: Hub, version: FromPath[str]) -> dict[str, list[str]]:
     """What can be asked of the frames: fixed fields, metadata paths of the first frames, labels."""
-    found = hub.version(version)
-    return {"fields": known_fields("view"), "meta": _meta_paths(hub, found), "labels": _labels(hub, found)}
+    words = _words(hub, hub.version(version))
+    return {"fields": known_fields("view"), "meta": list(words.meta_paths()), "labels": list(words.labels())}
 
 
-def _labels(hub: Service, version: DatasetVersion) -> list[str]:
-    sets = hub.table(version).columns().labelsets or {}
-    return sorted({label for labels in sets.values() for label in labels})
-
-
-def _meta_paths(hub: Service, version: DatasetVersion) -> list[str]:
+def _words(hub: Service, version: DatasetVersion) -> VersionWords:
     table = hub.table(version)
-
-    def look() -> list[str]:
-        paths: set[str] = set()
-        for batch in table.rows.scan(["meta"], limit=200):
-            for text in batch.column("meta").to_pylist():
-                _walk(msgspec.json.decode(text) if text else {}, "meta", paths)
-        return sorted(paths)[:500]
-
-    found: list[str] = hub.searches.get_or(("meta", version.id, table.fingerprint), look)
+    found: VersionWords = hub.searches.get_or(("words", version.id, table.fingerprint), lambda: VersionWords(table))
     return found
-
-
-def _walk(value: Any, path: str, paths: set[str]) -> None:
-    if isinstance(value, dict) and value and path.count(".") < 8:
-        for key, inner in value.items():
-            _walk(inner, f"{path}.{key}", paths)
-    elif path != "meta":
-        paths.add(path)
 
 
 @post("/query/parse", sync_to_thread=True, status_code=200, guards=[needs("viewer")], tags=["queries"])
@@ -278,55 +257,11 @@ def parse_query(hub: Hub, data: JSONBody[ParseQuery]) -> Parsed:
         answer.completions = [
             Completion(text=text, start=error.column, stop=stop, kind="field") for text in error.completions
         ]
-    caret = len(data.text) if data.column is None else max(0, min(data.column, len(data.text)))
-    answer.completions += _completions(hub, version, data, caret)
+    words = _words(hub, version) if version is not None else None
+    for item in complete(data.text, data.column, mode=data.mode, words=words):
+        if item.kind in ("label", "value") or item.start < item.stop:  # nothing is proposed before anything is typed
+            answer.completions.append(Completion(item.text, item.start, item.stop, item.kind))
     return answer
-
-
-def _completions(hub: Service, version: DatasetVersion | None, data: ParseQuery, caret: int) -> list[Completion]:
-    before = data.text[:caret]
-    word = re.search(r"[^\s():]*$", before)
-    start = word.start() if word else caret
-    typed = before[start:]
-    field = re.search(r"([\w.]+):\(?$", before[:start])
-    labels = _labels(hub, version) if version is not None else []
-    if field is not None:
-        values = labels if field[1].rpartition(".")[2] in ("label", "labels") else _values(hub, version, field[1])
-        return _near(typed, [(_quoted(value), "label") for value in values], start, caret)
-    if not typed:
-        return []
-    fields = [(f"{name}:", "field") for name in known_fields(data.mode) if not name.endswith(".") and "<" not in name]
-    meta = [(f"{path}:", "field") for path in _meta_paths(hub, version)] if version is not None else []
-    words = [(name, "operator") for name in ("AND", "OR", "NOT")]
-    return _near(typed, [*fields, *meta, *((_quoted(x), "label") for x in labels), *words], start, caret)
-
-
-def _quoted(value: str) -> str:
-    return value if re.fullmatch(r"[\w.-]+", value) and value not in ("AND", "OR", "NOT") else quote(value)
-
-
-def _values(hub: Service, version: DatasetVersion | None, field: str) -> list[str]:
-    """Texts that the first frames have in a metadata path."""
-    if version is None or not field.startswith("meta."):
-        return []
-    values: set[str] = set()
-    for batch in hub.table(version).rows.scan(["meta"], limit=200):
-        for text in batch.column("meta").to_pylist():
-            found = at_path(msgspec.json.decode(text), field.removeprefix("meta.")) if text else ()
-            values.update(value for value in found if isinstance(value, str))
-    return sorted(values)[:200]
-
-
-def _near(typed: str, known: list[tuple[str, str]], start: int, stop: int) -> list[Completion]:
-    low = typed.casefold()
-    begin = [item for item in known if item[0].casefold().startswith(low)]
-    inside = [item for item in known if low in item[0].casefold() and item not in begin]
-    found = begin + inside
-    if not found and low:
-        near = difflib.get_close_matches(typed, [text for text, _ in known], n=5, cutoff=0.6)
-        found = [item for item in known if item[0] in near]
-    listed = list(dict.fromkeys(found))[:20]
-    return [Completion(text=text, start=start, stop=stop, kind=kind) for text, kind in listed]  # type: ignore[arg-type]
 
 
 @get("/versions/{version:str}/export", sync_to_thread=True, guards=[needs("viewer")], tags=["frames"])
