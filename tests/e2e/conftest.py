@@ -23,6 +23,25 @@ FLAGS = [
 ]
 
 
+def idle(page: Any, quiet_ms: int = 120) -> None:
+    """Wait until the page has asked for nothing for a moment. The stream of changes stays open and does not count."""
+    page.evaluate(
+        """(quiet) => new Promise((done) => {
+            const started = performance.now();
+            const look = () => {
+                const ends = performance.getEntriesByType('resource').map((e) => e.responseEnd);
+                const last = Math.max(started, ...ends);
+                const waits = document.querySelector('[data-thumb=asked], .thumb.waiting, .spinner');
+                const drawn = performance.now() - last > quiet && document.readyState === 'complete';
+                if (drawn && (!waits || performance.now() - last > 3000)) done();
+                else setTimeout(look, 20);
+            };
+            look();
+        })""",
+        quiet_ms,
+    )
+
+
 @pytest.fixture(scope="session")
 def bundle() -> None:
     """The viewer, built from what lies in web/ now."""

@@ -16,7 +16,7 @@ from PIL import Image
 
 import smalti
 from smalti.demo import LEGEND, Street, write_demo
-from smalti.records import Frame
+from smalti.records import Frame, Preview
 from smalti.store import open_store
 
 __all__ = ["STRANGE_COLOR", "TOKEN", "Scene", "build_store", "served"]
@@ -50,6 +50,9 @@ def build_store(folder: Path) -> Scene:
     write_demo(scene.folder)
     lines = (scene.folder / "frames.jsonl").read_bytes().splitlines()
     frames = [_absolute(smalti.read_frame(line).record, scene.folder) for line in lines]
+    for frame in frames:
+        shares = np.bincount(scene.labels(frame.id).ravel(), minlength=len(LEGEND) + 1) / scene.labels(frame.id).size
+        frame.meta["embedding"] = shares.round(5).tolist()
     frames += [
         _absolute(smalti.read_frame((scene.folder / "clip.json").read_bytes()).record, scene.folder),
         _mixed(scene.folder),
@@ -69,7 +72,7 @@ def build_store(folder: Path) -> Scene:
     changed.rois = changed.rois[:-1]
     v2.update_frames([changed])
     v2.delete_frames(["street_07"])
-    lot = store.create_dataset("parking", description="Empty so far.", tags=["demo"])
+    lot = store.create_dataset("parking", description="Three frames to begin with.", tags=["demo"])
     lot.create_version("v1").add_frames(frames[:3])
     store.close()
     return scene
@@ -104,6 +107,8 @@ def _mixed(folder: Path) -> Frame:
         metadata={"city": "Ravenna", "hour": 17, "sensor": {"name": "front", "fov": 90}},
     )
     frame.source_record.masks[1].encoding = "alpha"
+    Image.fromarray(moment.image).resize((320, 180)).convert("L").save(folder / "images" / "mixed_preview.jpg")
+    frame.source_record.preview = Preview(str(folder / "images" / "mixed_preview.jpg"), content_type="image/jpeg")
     for entry in LEGEND:
         frame.add_annotation(mask_rgb=entry.color, mask_id="seg", labels=list(entry.labels))
     frame.add_annotation(box2d_xywh=[60, 190, 120, 90], labels=["car"], confidence=0.92)

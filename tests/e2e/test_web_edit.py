@@ -6,6 +6,7 @@ import urllib.request
 from typing import Any
 
 import pytest
+from tests.e2e.conftest import idle
 from tests.e2e.scene import TOKEN, Scene
 from tests.e2e.test_web_viewer import V1, V2, open_frame, to_stage
 
@@ -149,7 +150,7 @@ def test_a_colour_is_chosen_for_the_dataset(page: Any, origin: str) -> None:
                 break
             page.wait_for_timeout(50)
         open_frame(page, f"{V2}/frames/street_05")
-        page.wait_for_load_state("networkidle")
+        idle(page)
         assert page.get_by_label("Colour of tree").input_value() == "#ff8800"
     finally:
         _, etag = ask(origin, "/datasets/street/label-colors")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.conftest import idle
 from tests.e2e.scene import Scene
 from tests.e2e.test_web_viewer import V1, V2
 
@@ -34,7 +35,7 @@ PLACES = [
 def test_axe_finds_nothing_serious(new_page: Any, place: str, scheme: str) -> None:
     page = new_page(color_scheme=scheme)
     page.goto(place)
-    page.wait_for_load_state("networkidle")
+    idle(page)
     # evaluate() runs through the debugger: the page's own policy stays as it is, and under test.
     page.evaluate(AXE.read_text())
     found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")

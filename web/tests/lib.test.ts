@@ -4,8 +4,9 @@ import { ago, clock, csv, fromHex, hex, percent } from "../src/lib/format";
 import type { Legend, MaskInfo } from "../src/lib/types";
 import { packJson, query, unpackJson } from "../src/lib/url";
 import { withoutFilter, withQuery } from "../src/lib/viewspec";
+import { readLayers, writeLayers } from "../src/viewer/address";
 import { History } from "../src/viewer/history";
-import { histogram, MaskLayer, readHidden, readMasks, writeHidden, writeMasks } from "../src/viewer/masks";
+import { histogram, MaskLayer } from "../src/viewer/masks";
 
 describe("addresses", () => {
   it("carries any JSON, whole", () => {
@@ -124,7 +125,7 @@ describe("a mask layer", () => {
     expect([...made.lut.value].map((c) => c >>> 24 > 0)).toEqual([false, true, true]);
     made.toggle("car");
     expect([...made.lut.value].map((c) => c >>> 24 > 0)).toEqual([false, false, true]);
-    made.solo.value = 1;
+    made.solo.value = "car";
     expect([...made.lut.value].map((c) => c >>> 24 > 0)).toEqual([false, true, false]);
     made.showStrange.value = true;
     expect(made.lut.value[0]! >>> 24).toBeGreaterThan(200);
@@ -134,12 +135,18 @@ describe("a mask layer", () => {
     made.toggle("a|b, c");
     made.opacity.value = 0.3;
     const again = layer();
-    readMasks([again], writeMasks([made]));
-    readHidden([again], writeHidden([made]));
+    made.showStrange.value = true;
+    made.mode.value = "alpha";
+    made.tint.value = [1, 2, 255];
+    readLayers([again], writeLayers([made]));
     expect(again.opacity.value).toBe(0.3);
+    expect(again.showStrange.value).toBe(true);
+    expect([again.mode.value, again.tint.value]).toEqual(["alpha", [1, 2, 255]]);
     expect([...again.hidden.value]).toEqual(["a|b, c"]);
     made.visible.value = false;
-    readMasks([again], writeMasks([made]));
+    made.solo.value = "x:y,z";
+    readLayers([again], writeLayers([made]));
+    expect(again.solo.value).toBe("x:y,z");
     expect(again.visible.value).toBe(false);
   });
 });

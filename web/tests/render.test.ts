@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { rgba } from "../src/lib/format";
 import type { Layer } from "../src/viewer/render/renderer";
-import { rgba } from "../src/viewer/render/renderer";
 import { drawLayer, over, positions } from "../src/viewer/render/resample";
 
 const lut = Uint32Array.from([0, rgba(255, 0, 0, 1), rgba(0, 255, 0, 0.5)]);

@@ -6,12 +6,15 @@ import type {
   Dataview,
   DiffFrame,
   Explained,
+  Frame,
   FrameOut,
   Ids,
   Job,
   Legend,
   MaskInfo,
   Me,
+  Nearest,
+  NearestBody,
   Page,
   Parsed,
   Project,
@@ -20,6 +23,7 @@ import type {
   SearchPage,
   Statistics,
   StatisticsBody,
+  VectorField,
   Version,
   VersionDiff,
   VideoInfo,
@@ -30,10 +34,6 @@ import { at, query } from "./url";
 const enc = encodeURIComponent;
 
 /** Every page of a list; lists of datasets, versions and keys are short, frames are never read this way. */
-/** Where a page's names lead: the version itself, with the id that the API goes by. */
-export const findVersion = (dataset: string, version: string) =>
-  get<Version>(at.of(`/datasets/${enc(dataset)}/versions/${enc(version)}`));
-
 async function all<T>(url: string): Promise<T[]> {
   const found: T[] = [];
   let cursor: string | null | undefined;
@@ -123,6 +123,14 @@ export const frames = {
   get: (version: string, frame: string): Promise<Answer<FrameOut>> => json<FrameOut>(at.frame(version, frame)),
   patch: (version: string, frame: string, body: FramePatch, ifMatch: string | null) =>
     json<FrameOut>(at.frame(version, frame), { method: "PATCH", body, ifMatch }),
+  export: async (version: string, body: { fmt: "jsonl" | "csv" } & Pick<SearchBody, "query" | "filters" | "sort">) =>
+    (await json<Job>(`${at.version(version)}/frames/export`, { body })).data,
+  /** The frame as it stands in the editor, under an id that is free: nothing of anybody is overwritten. */
+  copy: async (version: string, frame: string, body: { frame: Frame; id?: string }) =>
+    (await json<FrameOut>(`${at.frame(version, frame)}/copy`, { body })).data,
+  vectorFields: (version: string) => get<VectorField[]>(`${at.version(version)}/vector-fields`),
+  nearest: async (version: string, body: NearestBody, signal?: AbortSignal) =>
+    (await json<Nearest>(`${at.version(version)}/nearest`, { body, signal })).data,
 };
 
 /** An edit: the whole list of ROIs, the whole metadata, or both. */
@@ -146,6 +154,7 @@ export const media = {
     `${at.source(v, f, s)}/image${query({ t, size })}`,
   thumb: (v: string, f: string, s: string, size = 256, overlay?: string) =>
     `${at.source(v, f, s)}/thumb${query({ size, overlay })}`,
+  preview: (v: string, f: string, s: string) => `${at.source(v, f, s)}/preview`,
   video: (v: string, f: string, s: string) => `${at.source(v, f, s)}/video`,
   videoInfo: (v: string, f: string, s: string) => get<VideoInfo>(`${at.source(v, f, s)}/video/info`),
   masks: async (v: string, f: string, s: string): Promise<MaskInfo[]> => all<MaskInfo>(`${at.source(v, f, s)}/masks`),

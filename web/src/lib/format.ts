@@ -47,6 +47,11 @@ export function fromHex(text: string): Rgb {
   return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
 }
 
+/** A word of an ImageData, little-endian: 0xAABBGGRR, not premultiplied. */
+export function rgba(r: number, g: number, b: number, alpha: number): number {
+  return ((Math.round(alpha * 255) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}
+
 /** A colour for a name that nobody gave one: the same name has the same colour everywhere. */
 export function colorOf(name: string): Rgb {
   let hash = 2166136261;

@@ -1,6 +1,8 @@
-/** The colours that a version's labels have, and its masks: read off its first frame, once. */
-import { frames, labelColors, media } from "./api";
-import { fromHex, type Rgb } from "./format";
+/** The colours that a version's labels have, and its masks: read off its first frame, once. What somebody chose wins. */
+import { useMemo } from "preact/hooks";
+import { frames, media } from "./api";
+import type { Rgb } from "./format";
+import { useColors } from "./label-colors";
 import { useResource } from "./resource";
 import type { MaskInfo, Version } from "./types";
 
@@ -23,8 +25,6 @@ async function read(version: Version): Promise<VersionLegend> {
     for (const row of legend.entries)
       for (const label of row.labels) if (!colors.has(label)) colors.set(label, row.color);
   }
-  const chosen = (await labelColors.get(version.dataset)).data;
-  for (const [label, text] of Object.entries(chosen)) colors.set(label, fromHex(text));
   return { colors, masks };
 }
 
@@ -36,5 +36,7 @@ export function useLegend(version: Version): VersionLegend {
     known.set(key, asked);
     return asked;
   }, [key]);
-  return found.data ?? NOTHING;
+  const chosen = useColors(version.dataset);
+  const legend = found.data ?? NOTHING;
+  return useMemo(() => ({ ...legend, colors: new Map([...legend.colors, ...chosen]) }), [legend, chosen]);
 }

@@ -160,6 +160,8 @@ export interface Hit {
   rois: number;
   /** With `group`: how many frames the first one stands for. */
   group?: number | null;
+  /** Of a search for the nearest vectors. */
+  score?: number;
 }
 
 export interface SearchPage {
@@ -389,4 +391,27 @@ export interface Problem {
   known?: string[];
   report?: unknown;
   etag?: string;
+}
+
+/** A path below which frames carry a vector. */
+export interface VectorField {
+  field: string;
+  dimensions: number;
+  frames: number;
+}
+
+export interface NearestBody {
+  frame?: string;
+  field: string;
+  k?: number;
+  metric?: "cosine" | "l2_norm" | "dot_product";
+  query?: string;
+  filters?: FilterRule[];
+}
+
+export interface Nearest {
+  hits: (Hit & { score: number })[];
+  total: number;
+  field: string;
+  metric: string;
 }

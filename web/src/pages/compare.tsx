@@ -3,6 +3,7 @@ import { useLocation } from "preact-iso";
 import { versions } from "../lib/api";
 import { count, percent } from "../lib/format";
 import { say } from "../lib/http";
+import { useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { DiffItem, Version } from "../lib/types";
 import { page } from "../lib/url";
@@ -14,12 +15,16 @@ export default function ComparePage() {
   const { query } = useLocation();
   const { a = "", b = "" } = query;
   const sides = useResource(() => Promise.all([versions.get(a), versions.get(b)]), [a, b]);
-  const diff = useResource(() => versions.diff(a, b), [a, b]);
-  const stats = useResource(() => Promise.all([a, b].map((v) => versions.statistics(v, { scope: "roi" }))), [a, b]);
+  const [old, young] = sides.data ?? [];
+  const turn = useTurn((change) => [old?.id, young?.id].includes(change.version ?? "-"));
+  const diff = useResource(() => versions.diff(a, b), [a, b, turn]);
+  const stats = useResource(
+    () => Promise.all([a, b].map((v) => versions.statistics(v, { scope: "roi" }))),
+    [a, b, turn],
+  );
   const [more, setMore] = useState<DiffItem[]>([]);
   const [next, setNext] = useState<string | null | undefined>(undefined);
   const [error, setError] = useState("");
-  const [old, young] = sides.data ?? [];
   useTitle([
     { text: "Datasets", href: page.datasets() },
     ...(old ? [{ text: old.dataset_name, href: page.dataset(old.dataset_name) }] : []),

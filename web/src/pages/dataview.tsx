@@ -1,16 +1,20 @@
 import { useEffect, useState } from "preact/hooks";
 import { useRoute } from "preact-iso";
-import { datasets, dataviews, media } from "../lib/api";
-import { count } from "../lib/format";
+import { datasets, dataviews } from "../lib/api";
+import { count, type Rgb } from "../lib/format";
 import { ApiError, say } from "../lib/http";
 import { useResource } from "../lib/resource";
 import type { Dataview, Explained } from "../lib/types";
 import { page } from "../lib/url";
 import { type Spec, snippet, withoutFilter, withQuery } from "../lib/viewspec";
+import { Picture } from "../ui/picture";
 import { canEdit, useTitle } from "../ui/shell";
 import { Button, copyText, Empty, ErrorNote, Spinner, Tabs, toast } from "../ui/widgets";
 import { IterationForm, MappingForm } from "./dataview-forms";
 import { QueryBar } from "./query-bar";
+
+/** A view spans datasets: its preview shows the colours of the legends. */
+const NO_COLORS: ReadonlyMap<string, Rgb> = new Map();
 
 type Tab = "frames" | "classes" | "json" | "code";
 
@@ -277,10 +281,9 @@ function PreviewFrames({ spec }: { spec: Spec }) {
             <a key={i} class="thumb" href={page.frame(dataset, version, hit.id)}>
               <span class="thumb-picture">
                 {source && (
-                  <img
-                    src={media.thumb(version, hit.id, source.id, 256, source.masks.length ? "masks" : undefined)}
-                    alt=""
-                    loading="lazy"
+                  <Picture
+                    wanted={{ version, frame: hit.id, etag: hit.etag, source: source.id, size: 256 }}
+                    colors={NO_COLORS}
                   />
                 )}
               </span>

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { dataviews } from "../lib/api";
 import { ago } from "../lib/format";
+import { useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { Dataview } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
@@ -14,7 +15,8 @@ export default function DataviewsPage() {
   const location = useLocation();
   const { query, path } = location;
   const archived = query.archived === "1";
-  const list = useResource(() => dataviews.list(archived), [archived]);
+  const turn = useTurn((change) => change.kind.startsWith("view."));
+  const list = useResource(() => dataviews.list(archived), [archived, turn]);
   const [making, setMaking] = useState(false);
   useTitle([{ text: "Dataviews" }]);
   const set = (patch: Record<string, string>) => location.route(path + queryText({ ...query, ...patch }), true);

@@ -10,10 +10,18 @@ import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { frames } from "../lib/api";
 import { say } from "../lib/http";
-import type { Hit, SearchBody } from "../lib/types";
+import type { Hit, NearestBody, SearchBody } from "../lib/types";
 
 const PAGE = 200;
 const AT_ONCE = 3;
+const NEAREST = 200;
+
+/** The frames that lie nearest to one of them, by a vector that they carry. */
+export interface Similar {
+  frame: string;
+  field: string;
+  metric?: NearestBody["metric"];
+}
 
 /** The hits of one search, a page at a time, those in sight first. */
 export class FrameSource {
@@ -21,8 +29,12 @@ export class FrameSource {
   readonly error = signal("");
   /** Grows whenever a page has come: what reads it is drawn again. */
   readonly turn = signal(0);
-  private pages = new Map<number, Hit[] | "asked">();
+  private pages = new Map<number, Hit[]>();
+  /** Pages on show that may have changed since they were read. */
+  private stale = new Set<number>();
+  private asked = new Set<number>();
   private wanted: number[] = [0];
+  private sight: number[] = [0];
   private busy = 0;
   private last = 0;
   private control = new AbortController();
@@ -31,13 +43,13 @@ export class FrameSource {
     readonly key: string,
     private version: string,
     private search: SearchBody,
+    private similar: Similar | null = null,
   ) {
     this.pump();
   }
 
   at(index: number): Hit | undefined {
-    const page = this.pages.get(Math.floor(index / PAGE));
-    return page === "asked" ? undefined : page?.[index % PAGE];
+    return this.pages.get(Math.floor(index / PAGE))?.[index % PAGE];
   }
 
   /** What is in sight now; pages that scrolled away before they were asked for are forgotten. */
@@ -49,10 +61,17 @@ export class FrameSource {
     this.wanted = [];
     const onward = from >= this.last ? [to + 1, to + 2] : [from - 1, from - 2];
     this.last = from;
-    const sight = Array.from({ length: to - from + 1 }, (_, i) => from + i);
-    for (const page of [...sight, ...onward]) {
-      if (page >= 0 && page * PAGE < total && !this.pages.has(page)) this.wanted.push(page);
+    this.sight = Array.from({ length: to - from + 1 }, (_, i) => from + i);
+    for (const page of [...this.sight, ...onward]) {
+      if (page >= 0 && page * PAGE < total && this.lacks(page)) this.wanted.push(page);
     }
+    this.pump();
+  }
+
+  /** Read again what is in sight, in its place; the rest when somebody scrolls there. */
+  refresh(): void {
+    this.stale = new Set(this.pages.keys());
+    this.wanted = [...this.sight];
     this.pump();
   }
 
@@ -62,38 +81,43 @@ export class FrameSource {
 
   /** Every hit in order, for an export. */
   async *each(): AsyncGenerator<Hit> {
-    for (let offset = 0; offset < (this.total.peek() ?? 0); offset += 1000) {
-      const page = await frames.search(this.version, { ...this.search, offset, limit: 1000 }, this.control.signal);
-      yield* page.hits;
-    }
+    for (let offset = 0; offset < (this.total.peek() ?? 0); offset += 1000) yield* (await this.find(offset, 1000)).hits;
   }
+
+  private lacks = (page: number): boolean => !this.pages.has(page) || this.stale.has(page);
 
   private pump(): void {
     while (this.busy < AT_ONCE && this.wanted.length) {
       const page = this.wanted.shift()!;
-      if (this.pages.has(page)) continue;
-      this.pages.set(page, "asked");
+      if (this.asked.has(page) || !this.lacks(page)) continue;
+      this.asked.add(page);
+      this.stale.delete(page);
       this.busy++;
       void this.read(page).finally(() => {
         this.busy--;
+        this.asked.delete(page);
         if (!this.control.signal.aborted) this.pump();
       });
     }
   }
 
+  private async find(offset: number, limit: number): Promise<{ hits: Hit[]; total: number }> {
+    const { signal: stop } = this.control;
+    if (!this.similar) return frames.search(this.version, { ...this.search, offset, limit }, stop);
+    const { query, filters } = this.search;
+    const body = { ...this.similar, k: NEAREST, query, filters };
+    const { hits } = await frames.nearest(this.version, body, stop);
+    return { hits: hits.slice(offset, offset + limit), total: hits.length };
+  }
+
   private async read(page: number): Promise<void> {
     try {
-      const found = await frames.search(
-        this.version,
-        { ...this.search, offset: page * PAGE, limit: PAGE },
-        this.control.signal,
-      );
+      const found = await this.find(page * PAGE, PAGE);
       this.pages.set(page, found.hits);
       this.total.value = found.total;
       this.error.value = "";
     } catch (error) {
       if (this.control.signal.aborted) return;
-      this.pages.delete(page);
       this.total.value ??= 0;
       this.error.value = say(error);
     }

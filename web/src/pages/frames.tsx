@@ -1,16 +1,22 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { media } from "../lib/api";
+import { frames } from "../lib/api";
 import { readFilters, toRules, writeFilters } from "../lib/filters";
 import { colorOf, count, csv, hex, type Rgb } from "../lib/format";
 import { say } from "../lib/http";
+import { finished } from "../lib/jobs";
+import { useColors } from "../lib/label-colors";
 import { useLegend } from "../lib/legend";
+import { useTurn } from "../lib/live";
 import { recall, remember } from "../lib/theme";
 import type { Hit, SearchBody, Version } from "../lib/types";
+import { page } from "../lib/url";
 import { Icon } from "../ui/icons";
-import { Button, Empty, ErrorNote, Menu, saveFile, toast } from "../ui/widgets";
+import { Picture } from "../ui/picture";
+import { attempt, Button, copyText, Empty, ErrorNote, Menu, saveFile, toast } from "../ui/widgets";
 import { FilterDrawer } from "./filter-drawer";
 import { FrameSource, useWindow } from "./frame-source";
 import { QueryBar } from "./query-bar";
+import { SimilarBar, similarOf, useVectorFields } from "./similar";
 
 interface Props {
   version: Version;
@@ -22,25 +28,40 @@ interface Props {
 
 const GAP = 10;
 const CAPTION = 44;
-const STAY_MS = 80;
 const SIZE_KEY = "smalti.thumb";
+const OVERLAYS = ["", "masks", "shapes", "none"];
 
 /** The frames of a version: a query, filters, and a grid that reads only what is in sight. */
 export function FrameBrowser({ version, search, query, set, open }: Props) {
   const [drawer, setDrawer] = useState(false);
   const [size, setSize] = useState(() => Number(recall(SIZE_KEY)) || 210);
-  const [masks, setMasks] = useState(true);
   const filters = readFilters(query.f);
   const rules = toRules(filters).length;
-  const key = `${version.id} ${version.updated} ${JSON.stringify(search)}`;
+  const fields = useVectorFields(version);
+  const similar = similarOf(query, fields);
+  const key = JSON.stringify([version.id, search, similar]);
   const source = useRef<FrameSource | null>(null);
   if (!source.current || source.current.key !== key) {
     source.current?.stop();
-    source.current = new FrameSource(key, version.id, search);
+    source.current = new FrameSource(key, version.id, search, similar);
   }
   const found = source.current;
   const legend = useLegend(version);
+  const chosen = useColors(version.dataset);
+  const turn = useTurn((change) => change.version === version.id && change.kind.startsWith("frame"));
   useEffect(() => () => source.current?.stop(), []);
+  // What changed is read again in its place: nothing jumps while somebody looks
+  const seen = useRef("");
+  useEffect(() => {
+    const now = `${version.id} ${version.updated} ${turn}`;
+    if (seen.current && seen.current !== now) found.refresh();
+    seen.current = now;
+  }, [version.id, version.updated, turn, found]);
+  const overlay = OVERLAYS.includes(query.overlay ?? "") ? (query.overlay ?? "") : "";
+  const masks = overlay === "" || overlay === "masks";
+  const shapes = overlay === "" || overlay === "shapes";
+  const show = (withMasks: boolean, withShapes: boolean) =>
+    set({ overlay: withMasks ? (withShapes ? "" : "masks") : withShapes ? "shapes" : "none" });
   const resize = (next: number) => {
     const value = Math.min(420, Math.max(110, next));
     setSize(value);
@@ -76,7 +97,14 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
           label="Masks on thumbnails"
           kind="ghost"
           pressed={masks}
-          onClick={() => setMasks(!masks)}
+          onClick={() => show(!masks, shapes)}
+        />
+        <Button
+          icon="box"
+          label="Shapes on thumbnails"
+          kind="ghost"
+          pressed={shapes}
+          onClick={() => show(masks, !shapes)}
         />
         {!table && <Button icon="minus" label="Smaller" kind="ghost" onClick={() => resize(size / 1.25)} />}
         {!table && <Button icon="plus" label="Larger" kind="ghost" onClick={() => resize(size * 1.25)} />}
@@ -88,9 +116,13 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
         />
         <Menu
           label="Export"
-          items={[{ text: "CSV of these frames", icon: "download", run: () => void exportCsv(version, found) }]}
+          items={[
+            { text: "CSV of these frames", icon: "download", run: () => void exportCsv(version, found) },
+            { text: "JSON lines of these frames", icon: "download", run: () => exportJson(version, search) },
+          ]}
         />
       </div>
+      {similar && <SimilarBar similar={similar} fields={fields} set={set} />}
       <div class="frames-body">
         {drawer && (
           <FilterDrawer
@@ -106,8 +138,11 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
           size={size}
           table={table}
           masks={masks}
+          shapes={shapes}
           colors={legend.colors}
+          chosen={chosen}
           open={open}
+          like={fields.length ? (frame) => set({ like: frame }) : undefined}
         />
       </div>
     </div>
@@ -126,17 +161,31 @@ async function exportCsv(version: Version, source: FrameSource): Promise<void> {
   }
 }
 
-interface GridProps {
-  source: FrameSource;
+/** The frames as they are, one to a line, in the order of the search: written by the server in the background. */
+function exportJson(version: Version, search: SearchBody): void {
+  toast("Writing the frames…");
+  void attempt(async () => {
+    const { fmt, query, filters, sort } = { fmt: "jsonl" as const, ...search };
+    const done = await finished(await frames.export(version.id, { fmt, query, filters, sort }));
+    location.assign((done.result as { file: string }).file);
+  });
+}
+
+/** What the grid hands to each of its thumbnails. */
+interface Look {
   version: Version;
   size: number;
   table: boolean;
   masks: boolean;
+  shapes: boolean;
   colors: ReadonlyMap<string, Rgb>;
+  chosen: ReadonlyMap<string, Rgb>;
   open: (frame: string) => void;
+  like?: (frame: string) => void;
 }
 
-function Grid({ source, version, size, table, masks, colors, open }: GridProps) {
+function Grid({ source, ...look }: Look & { source: FrameSource }) {
+  const { size, table } = look;
   const host = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -175,19 +224,7 @@ function Grid({ source, version, size, table, masks, colors, open }: GridProps) 
               const hit = source.at(at);
               const style = { width: `${cell}px` };
               if (!hit) return <div key={at} class="thumb waiting" style={style} />;
-              return (
-                <Thumb
-                  key={hit.id}
-                  hit={hit}
-                  version={version}
-                  table={table}
-                  masks={masks}
-                  colors={colors}
-                  size={size}
-                  style={style}
-                  open={open}
-                />
-              );
+              return <Thumb key={hit.id} hit={hit} style={style} {...look} />;
             })}
           </div>
         ))}
@@ -202,38 +239,27 @@ function aspectOf(source: FrameSource): number {
   return first?.width && first.height ? Math.min(1.1, Math.max(0.4, first.height / first.width)) : 0.66;
 }
 
-interface ThumbProps {
-  hit: Hit;
-  version: Version;
-  table: boolean;
-  masks: boolean;
-  colors: ReadonlyMap<string, Rgb>;
-  size: number;
-  style: { width: string };
-  open: (frame: string) => void;
-}
-
-function Thumb({ hit, version, table, masks, colors, size, style, open }: ThumbProps) {
+function Thumb({ hit, style, ...look }: Look & { hit: Hit; style: { width: string } }) {
+  const { version, table, masks, shapes, colors, chosen, size, open, like } = look;
   const source = hit.sources[0];
-  const [broken, setBroken] = useState(false);
-  const [stays, setStays] = useState(false);
-  // What flies past is not asked for: its requests would stand before those of the rows that stay.
-  useEffect(() => {
-    const timer = setTimeout(() => setStays(true), STAY_MS);
-    return () => clearTimeout(timer);
-  }, []);
-  const pixels = table ? 96 : size > 280 ? 512 : 256;
-  const src =
-    source && media.thumb(version.id, hit.id, source.id, pixels, masks && source.masks.length ? "masks" : undefined);
+  const wanted = source && {
+    version: version.id,
+    frame: hit.id,
+    etag: hit.etag,
+    source: source.id,
+    size: table ? 96 : size > 280 ? 512 : 256,
+  };
+  const most = table ? 12 : 3;
   return (
-    <button type="button" class={table ? "thumb row" : "thumb"} style={style} onClick={() => open(hit.id)}>
+    <div class={table ? "thumb row" : "thumb"} style={style}>
       <span class="thumb-picture">
-        {src && !broken && !stays ? null : src && !broken ? (
-          <img src={src} alt="" loading="lazy" decoding="async" onError={() => setBroken(true)} />
+        {wanted ? (
+          <Picture wanted={wanted} colors={chosen} masks={masks} shapes={shapes} />
         ) : (
-          <span class="thumb-broken muted small">{broken ? "cannot be shown" : "no source"}</span>
+          <span class="thumb-broken muted small">no source</span>
         )}
         <span class="badges">
+          {hit.score != null && <span class="badge num">{hit.score.toFixed(3)}</span>}
           {hit.group != null && hit.group > 1 && <span class="badge">×{hit.group}</span>}
           {hit.sources.length > 1 && <span class="badge">{hit.sources.length} sources</span>}
           {source?.video && (
@@ -248,7 +274,7 @@ function Thumb({ hit, version, table, masks, colors, size, style, open }: ThumbP
           )}
         </span>
       </span>
-      <span class="thumb-text">
+      <button type="button" class="thumb-text" onClick={() => open(hit.id)}>
         <span class="ellipsis mono">
           <span class="offscreen">Open frame </span>
           {hit.id}
@@ -259,10 +285,20 @@ function Thumb({ hit, version, table, masks, colors, size, style, open }: ThumbP
               <rect width="10" height="10" rx="2" fill={hex(colors.get(label) ?? colorOf(label))} />
             </svg>
           ))}
-          {hit.labels.slice(0, table ? 12 : 3).join(", ")}
-          {hit.labels.length > (table ? 12 : 3) && ` +${hit.labels.length - (table ? 12 : 3)}`}
+          {hit.labels.slice(0, most).join(", ")}
+          {hit.labels.length > most && ` +${hit.labels.length - most}`}
         </span>
+      </button>
+      <span class="thumb-actions">
+        {like && <Button icon="similar" label={`Find frames like ${hit.id}`} onClick={() => like(hit.id)} />}
+        <Button
+          icon="link"
+          label={`Copy the address of ${hit.id}`}
+          onClick={() =>
+            void copyText(location.origin + page.frame(version.dataset_name, version.name, hit.id), "Address copied")
+          }
+        />
       </span>
-    </button>
+    </div>
   );
 }

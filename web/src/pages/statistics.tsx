@@ -1,11 +1,14 @@
 import { useState } from "preact/hooks";
 import { versions } from "../lib/api";
 import { asLine, colorOf, compact, count, csv, fromHex, percent, type Rgb } from "../lib/format";
+import { finished } from "../lib/jobs";
 import { useLegend } from "../lib/legend";
+import { useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { SearchBody, StatisticsRow, Version } from "../lib/types";
 import { Bar, Donut, type Slice } from "../ui/charts";
-import { Button, Empty, ErrorNote, Spinner, saveFile } from "../ui/widgets";
+import { canEdit } from "../ui/shell";
+import { attempt, Button, Empty, ErrorNote, Spinner, saveFile } from "../ui/widgets";
 import { QueryBar } from "./query-bar";
 
 type Scope = "roi" | "frame" | "mask";
@@ -38,10 +41,17 @@ export function StatisticsTab({ version, search, query, set }: Props) {
     mask: scope === "mask" ? mask : null,
   };
   const key = JSON.stringify(body);
+  const turn = useTurn((change) => change.version === version.id && change.kind !== "job.progress");
   const found = useResource(
     (signal) => versions.statistics(version.id, body, signal),
-    [version.id, version.updated, key],
+    [version.id, version.updated, key, turn],
   );
+  const [counting, setCounting] = useState(false);
+  const countNow = async () => {
+    setCounting(true);
+    if (await attempt(async () => finished(await versions.countPixels(version.id)), "Counted")) found.reload();
+    setCounting(false);
+  };
   const [typed, setTyped] = useState(property);
   const data = found.data;
   const value = (row: StatisticsRow): number =>
@@ -138,10 +148,17 @@ export function StatisticsTab({ version, search, query, set }: Props) {
             {scope === "mask" && <Counter name="unmapped px" value={data.void} />}
           </dl>
           {data.without_facts > 0 && (
-            <p class="note">
-              {count(data.without_facts)} frames have masks whose pixels were never counted; they are not in these
-              numbers. They are counted at publish, or by <code>version.compute_facts()</code>.
-            </p>
+            <div class="note">
+              <span>
+                {count(data.without_facts)} frames have masks whose pixels were never counted; they are not in these
+                numbers. {version.state === "draft" ? "" : "They are counted in a draft, and when one is published."}
+              </span>
+              {version.state === "draft" && (
+                <Button disabled={!canEdit() || counting} onClick={() => void countNow()}>
+                  {counting ? "Counting…" : "Count them now"}
+                </Button>
+              )}
+            </div>
           )}
           {!rows.length && (
             <Empty title="Nothing to count">

@@ -1,16 +1,19 @@
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { lazy, useLocation, useRoute } from "preact-iso";
 import { datasets } from "../lib/api";
 import { searchOf } from "../lib/filters";
 import { ago, plural } from "../lib/format";
+import { useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { Version } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
 import { canAdmin, canEdit, useTitle } from "../ui/shell";
 import { AskDialog, Button, copyText, Empty, ErrorNote, Spinner, Tabs } from "../ui/widgets";
+import { othersIn } from "../viewer/address";
 import { InfoTab, MetadataTab } from "./about";
 import { FrameBrowser } from "./frames";
 import { ReportTab } from "./report";
+import { useVectorFields } from "./similar";
 import { StatisticsTab } from "./statistics";
 import { PublishDialog, VersionTree } from "./tree";
 
@@ -30,8 +33,11 @@ export default function VersionPage() {
   const { params } = useRoute();
   const location = useLocation();
   const name = params.dataset ?? "";
-  const dataset = useResource(() => datasets.get(name), [name]);
-  const versions = useResource(() => datasets.versions(name), [name]);
+  const known = useRef("");
+  const turn = useTurn((change) => change.dataset === known.current && change.kind !== "frame.updated");
+  const dataset = useResource(() => datasets.get(name), [name, turn]);
+  const versions = useResource(() => datasets.versions(name), [name, turn]);
+  known.current = dataset.data?.id ?? "";
   const wanted = params.version;
   const list = versions.data ?? [];
   const version = useMemo(
@@ -52,7 +58,7 @@ export default function VersionPage() {
     versions.reload();
   }, [dataset.reload, versions.reload]);
   const error = dataset.error || versions.error;
-  if (error) {
+  if (error && !(dataset.data && versions.data)) {
     return (
       <main class="page">
         <ErrorNote error={error} retry={reload} />
@@ -82,11 +88,12 @@ function VersionPane({ dataset, version, reload }: { dataset: string; version: V
   const base = page.version(dataset, version.name);
   const search = useMemo(() => searchOf(query), [query.q, query.f, query.sort, query.group]);
   const set = (patch: Record<string, string>) => location.route(base + queryText({ ...query, ...patch }), true);
-  const kept = { tab: query.tab, q: query.q, f: query.f, sort: query.sort, group: query.group, view: query.grid };
+  const kept = othersIn(query);
+  const fields = useVectorFields(version);
   const open = (frame: string) => {
     // The viewer writes its own state into the address; what belongs to the frame before is not carried on.
     const now = Object.fromEntries(new URLSearchParams(window.location.search));
-    for (const name of ["t", "roi", "view"]) delete now[name];
+    for (const name of ["t", "roi", "view", "off", "data"]) delete now[name];
     location.route(page.frame(dataset, version.name, frame) + queryText(now), Boolean(params.frame));
   };
   useEffect(() => {
@@ -158,6 +165,9 @@ function VersionPane({ dataset, version, reload }: { dataset: string; version: V
           search={search}
           open={open}
           close={() => location.route(base + queryText(kept))}
+          like={
+            fields.length ? (frame) => location.route(base + queryText({ ...kept, tab: "", like: frame })) : undefined
+          }
         />
       )}
     </section>

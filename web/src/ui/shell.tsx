@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { auth } from "../lib/api";
+import { connected, listen } from "../lib/live";
 import { nextTheme, theme } from "../lib/theme";
 import type { Me } from "../lib/types";
 import { page, root } from "../lib/url";
@@ -97,14 +98,26 @@ export function Shell({ children }: { children: ComponentChildren }) {
           </ol>
         </nav>
         <span class="grow" />
+        <Connection />
         <ThemeButton />
         <User />
       </header>
-      <div id="content" class="content">
+      <div id="content" class="content" tabIndex={-1}>
         {children}
       </div>
       <Toasts />
     </div>
+  );
+}
+
+/** Said quietly, and only while it is so: what others change is not seen now. */
+export function Connection() {
+  useEffect(() => listen(() => undefined), []);
+  if (connected.value) return null;
+  return (
+    <span class="offline small" role="status" title="Changes that others make are shown once the server answers again">
+      <Icon name="warn" size={13} /> no connection
+    </span>
   );
 }
 

@@ -83,6 +83,10 @@ export class Drawing {
         return true;
       }
     }
+    if (roi && chosen !== null && event.shiftKey && kindOf(roi) === "points" && this.canEdit(chosen)) {
+      viewer.changeRoi("add point", chosen, { ...roi, poly: [...(roi.poly ?? []), tidy(at[0]), tidy(at[1])] });
+      return true;
+    }
     const target = (event.target as Element).closest?.("[data-roi]");
     const index = target ? Number(target.getAttribute("data-roi")) : -1;
     const hit = index >= 0 ? viewer.history.now.value.rois[index] : undefined;

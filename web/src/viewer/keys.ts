@@ -8,10 +8,12 @@ export const HELP: [string, string][] = [
   ["Alt+← Alt+→", "previous, next annotated frame"],
   [", .", "one picture of the clip back, on"],
   ["+ − / wheel", "zoom"],
-  ["0 / 1", "fit / actual size"],
+  ["0 / Z", "fit / actual size"],
+  ["1 … 9", "label of new shapes, and of the selected one"],
   ["Space+drag", "move the picture"],
   ["V R E P K M", "select, box, ellipse, polygon, key points, measure"],
   ["Enter", "finish a polygon or key points"],
+  ["Shift+click", "add a key point to the selected ones"],
   ["Alt+click on a handle", "remove a point; double click on an edge adds one"],
   ["Esc", "cancel, then deselect, then close"],
   ["Del", "delete the selected object"],
@@ -110,7 +112,8 @@ function plain(event: KeyboardEvent, viewer: Viewer, tools: Drawing, actions: Ac
   } else if (key === "+" || key === "=") camera.zoom(1.25);
   else if (key === "-") camera.zoom(0.8);
   else if (key === "0") camera.fit();
-  else if (key === "1") camera.actual();
+  else if (key === "z") camera.actual();
+  else if (/^[1-9]$/.test(key)) viewer.takeLabel(Number(key) - 1);
   else if (key === ",") actions.step(-1);
   else if (key === ".") actions.step(1);
   else if (key === "h") viewer.peek.value = true;

@@ -1,10 +1,9 @@
 /** One mask of the frame on show: its numbers, what they mean, and how it is drawn. */
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import { alphaUrl, type IndexMap, indexMap, maskUrl, media } from "../lib/api";
-import type { Rgb } from "../lib/format";
+import { type Rgb, rgba } from "../lib/format";
 import { say } from "../lib/http";
 import type { Legend, LegendRow, MaskInfo } from "../lib/types";
-import { rgba } from "./render/renderer";
 
 const TINTS: Rgb[] = [
   [255, 120, 60],
@@ -42,11 +41,14 @@ export class MaskLayer {
   readonly tint = signal<Rgb>(TINTS[0]!);
   /** By name, so that it means the same in the next frame, whose legend may be numbered otherwise. */
   readonly hidden = signal<ReadonlySet<string>>(new Set());
-  readonly solo = signal<number | null>(null);
+  /** The name of the one label that is shown alone. */
+  readonly solo = signal<string | null>(null);
   /** Colours of entries without labels: they have no name to keep them by. */
   readonly colors = signal<ReadonlyMap<number, Rgb>>(new Map());
   readonly showStrange = signal(false);
   readonly focus = signal<number | null>(null);
+  /** How the mask is read where nobody chose: as opacity only if it says that it is that. */
+  readonly firstMode: "pixel" | "alpha";
   readonly mode;
 
   constructor(
@@ -55,7 +57,8 @@ export class MaskLayer {
     /** Colours that somebody chose for labels; they win over the legend's. */
     readonly chosen: ReadonlySignal<ReadonlyMap<string, Rgb>> = signal(new Map()),
   ) {
-    this.mode = signal<"pixel" | "alpha">(info.kind === "alpha" ? "alpha" : "pixel");
+    this.firstMode = info.kind === "alpha" ? "alpha" : "pixel";
+    this.mode = signal<"pixel" | "alpha">(this.firstMode);
     this.tint.value = TINTS[order % TINTS.length]!;
     this.visible.value = order === 0;
   }
@@ -105,7 +108,7 @@ export class MaskLayer {
   });
 
   shows(row: LabelRow): boolean {
-    return this.solo.value === null ? !this.hidden.value.has(row.name) : this.solo.value === row.index;
+    return this.solo.value === null ? !this.hidden.value.has(row.name) : this.solo.value === row.name;
   }
 
   toggle(name: string): void {
@@ -143,52 +146,3 @@ export class MaskLayer {
     }
   }
 }
-
-/** "seg:0.6,objects:-" — opacity of each mask, a dash where it is off. */
-export function writeMasks(layers: MaskLayer[]): string {
-  return layers.map((l) => `${l.info.id}:${l.visible.value ? round(l.opacity.value) : "-"}`).join(",");
-}
-
-export function readMasks(layers: MaskLayer[], text: string | null | undefined): void {
-  for (const part of (text ?? "").split(",")) {
-    const cut = part.lastIndexOf(":");
-    const layer = layers.find((l) => l.info.id === part.slice(0, cut));
-    if (!layer) continue;
-    const value = part.slice(cut + 1);
-    layer.visible.value = value !== "-";
-    if (value !== "-" && Number.isFinite(Number(value))) layer.opacity.value = Math.min(1, Math.max(0, Number(value)));
-  }
-}
-
-/** "seg:car|person" — the labels that are hidden. */
-export function writeHidden(layers: MaskLayer[]): string {
-  return layers
-    .filter((l) => l.hidden.value.size)
-    .map((l) => `${l.info.id}:${[...l.hidden.value].sort().map(encodeURIComponent).join("|")}`)
-    .join(",");
-}
-
-export function readHidden(layers: MaskLayer[], text: string | null | undefined): void {
-  for (const part of (text ?? "").split(",")) {
-    const cut = part.lastIndexOf(":");
-    const layer = layers.find((l) => l.info.id === part.slice(0, cut));
-    if (layer)
-      layer.hidden.value = new Set(
-        part
-          .slice(cut + 1)
-          .split("|")
-          .filter(Boolean)
-          .map(decode),
-      );
-  }
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // somebody edited the address
-  }
-}
-
-const round = (n: number): string => String(Math.round(n * 100) / 100);

@@ -130,7 +130,7 @@ function Labels({ viewer, layer }: { viewer: Viewer; layer: MaskLayer }) {
 
 function LabelChip({ viewer, layer, row, share }: { viewer: Viewer; layer: MaskLayer; row: LabelRow; share: number }) {
   const on = layer.shows(row);
-  const solo = layer.solo.value === row.index;
+  const solo = layer.solo.value === row.name;
   return (
     <li class={on ? "label-row" : "label-row off"} data-index={row.index}>
       <input
@@ -150,7 +150,7 @@ function LabelChip({ viewer, layer, row, share }: { viewer: Viewer; layer: MaskL
         aria-pressed={on}
         title="Click hides, Alt+click shows this one alone"
         onClick={(e) => {
-          if (e.altKey) layer.solo.value = solo ? null : row.index;
+          if (e.altKey) layer.solo.value = solo ? null : row.name;
           else layer.toggle(row.name);
         }}
         onPointerEnter={() => {
@@ -172,7 +172,7 @@ function LabelChip({ viewer, layer, row, share }: { viewer: Viewer; layer: MaskL
         class="solo"
         pressed={solo}
         onClick={() => {
-          layer.solo.value = solo ? null : row.index;
+          layer.solo.value = solo ? null : row.name;
         }}
       />
     </li>

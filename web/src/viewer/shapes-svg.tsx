@@ -69,7 +69,7 @@ function Shape(props: { viewer: Viewer; index: number; roi: Roi; chosen: boolean
   );
 }
 
-function Outline({ roi, color, class: name }: { roi: Roi; color: string; class: string }) {
+export function Outline({ roi, color, class: name }: { roi: Roi; color: string; class: string }) {
   const poly = roi.poly ?? [];
   switch (kindOf(roi)) {
     case "ellipse": {

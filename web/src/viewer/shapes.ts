@@ -178,3 +178,15 @@ export function pathOf(poly: number[]): string {
     .map((ring) => `M${ring.map((p) => p.join(" ")).join("L")}Z`)
     .join("");
 }
+
+/** The position of the number that lies nearest, in a list that grows. */
+export function nearest(list: readonly number[], to: number): number {
+  let low = 0;
+  let high = list.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle]! < to) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && to - list[low - 1]! <= list[low]! - to ? low - 1 : low;
+}

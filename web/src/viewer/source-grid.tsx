@@ -1,7 +1,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import { media } from "../lib/api";
+import { asLine, hex } from "../lib/format";
+import { useResource } from "../lib/resource";
 import type { Source } from "../lib/types";
-import { paintOverlay } from "./overlay";
+import { paintMask, smallMask } from "./overlay";
+import { Outline } from "./shapes-svg";
 import type { Viewer } from "./state";
 
 /** All sources of a group side by side, to look at; a click opens one. */
@@ -16,15 +19,15 @@ export function SourceGrid({ viewer }: { viewer: Viewer }) {
   );
 }
 
+/** What the panel says of a mask holds for the mask of the same name in every cell. */
 function Cell({ viewer, source }: { viewer: Viewer; source: Source }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
+  const image = useRef<HTMLImageElement>(null);
   const mask = source.masks?.[0]?.id;
-  useEffect(() => {
-    if (!mask || !canvas.current) return;
-    const stop = new AbortController();
-    void paintOverlay(canvas.current, viewer.version, viewer.frameId, source.id, mask, 640, stop.signal);
-    return () => stop.abort();
-  }, [viewer, source.id, mask]);
+  const ready = () => image.current?.closest("figure")?.setAttribute("data-state", "ready");
+  const rois = viewer.history.now.value.rois
+    .filter((roi) => roi.poly?.length && (!roi.sources?.length || roi.sources.includes(source.id)))
+    .filter((roi) => roi.confidence == null || roi.confidence >= viewer.minConfidence.value);
+  const { width, height } = source;
   return (
     <figure>
       <button
@@ -37,10 +40,48 @@ function Cell({ viewer, source }: { viewer: Viewer; source: Source }) {
           void viewer.openSource();
         }}
       >
-        <img src={media.image(viewer.version, viewer.frameId, source.id, viewer.at.value, 900)} alt="" />
-        <canvas ref={canvas} aria-hidden="true" />
+        <img
+          ref={image}
+          src={media.image(viewer.version, viewer.frameId, source.id, viewer.at.value, 900)}
+          alt=""
+          onLoad={ready}
+        />
+        {mask && <CellMask key={mask} viewer={viewer} source={source.id} mask={mask} />}
+        {viewer.showShapes.value && width && height && (
+          <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+            {rois.map((roi, i) => (
+              <Outline key={i} roi={roi} class="shape" color={hex(asLine(viewer.colorOfRoi(roi)))} />
+            ))}
+          </svg>
+        )}
       </button>
       <figcaption class="mono">{source.id}</figcaption>
     </figure>
   );
+}
+
+const LONGEST = 640;
+
+function CellMask({ viewer, source, mask }: { viewer: Viewer; source: string; mask: string }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  // An alpha mask or a broken file: the picture is still worth seeing
+  const found = useResource(
+    (stop) => smallMask(viewer.version, viewer.frameId, source, mask, LONGEST, stop),
+    [viewer, source, mask],
+  );
+  const layer = viewer.layers.value.find((l) => l.info.id === mask);
+  const chosen = viewer.colors.chosen.value;
+  const hidden = layer?.hidden.value;
+  const solo = layer?.solo.value ?? null;
+  const visible = layer?.visible.value ?? true;
+  const opacity = layer?.opacity.value ?? 0.5;
+  useEffect(() => {
+    if (!found.data || !canvas.current) return;
+    paintMask(canvas.current, found.data, visible ? opacity : 0, ({ labels, value, color }) => {
+      const name = labels.join(", ") || String(value);
+      const isOff = solo === null ? hidden?.has(name) : solo !== name;
+      return isOff ? null : (chosen.get(labels[0] ?? "") ?? color);
+    });
+  }, [found.data, chosen, hidden, solo, visible, opacity]);
+  return <canvas ref={canvas} aria-hidden="true" class={viewer.peek.value ? "peeked" : ""} width="1" height="1" />;
 }

@@ -3,13 +3,15 @@ import { computed, signal } from "@preact/signals";
 import { type FramePatch, frames, media, ptsOf } from "../lib/api";
 import { colorOf, type Rgb } from "../lib/format";
 import { ApiError, say, send } from "../lib/http";
+import { colorsOf, type LabelColors } from "../lib/label-colors";
+import type { Change } from "../lib/live";
 import { recall, remember } from "../lib/theme";
 import type { Frame, FrameOut, Roi, Source, VideoInfo } from "../lib/types";
 import { toast } from "../ui/widgets";
+import { readLayers, readState } from "./address";
 import { type Content, History } from "./history";
-import { LabelColors } from "./label-colors";
-import { MaskLayer, readHidden, readMasks } from "./masks";
-import { kindOf, labelsOf } from "./shapes";
+import { MaskLayer } from "./masks";
+import { kindOf, labelsOf, nearest } from "./shapes";
 import { Camera } from "./view";
 
 export type Tool = "select" | "box" | "ellipse" | "polygon" | "points" | "measure";
@@ -55,10 +57,17 @@ export class Viewer {
   readonly label = signal("");
   readonly frozen = signal(true);
   readonly save = signal<SaveState>("clean");
+  /** The frame, or its version, is no longer there. */
+  readonly gone = signal(false);
+  /** While the preview plays: the time of the picture that it shows. */
+  readonly played = signal<number | null>(null);
+  /** The stand-in that the frame names for the source is shown, instead of the source itself. */
+  readonly preview = signal(false);
   readonly saveError = signal("");
   private etag: string | null = null;
   private saved: Content | null = null;
   private timer = 0;
+  private storing: Promise<boolean> = Promise.resolve(true);
   private load = new AbortController();
 
   constructor(
@@ -66,7 +75,7 @@ export class Viewer {
     readonly version: string,
     readonly frameId: string,
   ) {
-    this.colors = new LabelColors(dataset);
+    this.colors = colorsOf(dataset);
   }
 
   readonly source = computed<Source | null>(() => {
@@ -114,8 +123,6 @@ export class Viewer {
 
   async open(params: Record<string, string>): Promise<void> {
     void this.colors.load();
-    this.load.abort();
-    this.load = new AbortController();
     try {
       const { data, etag } = await frames.get(this.version, this.frameId);
       this.info.value = data;
@@ -128,9 +135,44 @@ export class Viewer {
     }
     this.all.value = params.src === "*";
     this.sourceId.value = params.src && params.src !== "*" ? params.src : (this.frame.value?.sources[0]?.id ?? "");
-    this.at.value = params.t ? Number(params.t) : null;
-    if (params.roi) this.selected.value = Number(params.roi);
+    readState(this, params);
     await this.openSource(params);
+  }
+
+  /** Somebody else changed the frame: show it as it is now, but never over changes that are not saved. */
+  async follow(change: Change): Promise<void> {
+    if (change.version && change.version !== this.version) return;
+    if (change.frame && change.frame !== this.frameId) return;
+    if (change.etag && this.etag?.includes(change.etag)) return;
+    if (this.save.value === "saving") {
+      // Whose change it was is known once the answer is here.
+      await this.storing;
+      return this.follow(change);
+    }
+    try {
+      const { data, etag } = await frames.get(this.version, this.frameId);
+      this.info.value = data;
+      this.frozen.value = !data.editable;
+      if ((etag ?? `"${data.etag}"`) === this.etag) return;
+      if (this.isDirty) {
+        clearTimeout(this.timer);
+        this.save.value = "conflict";
+        return;
+      }
+      this.adopt(data.frame, etag ?? `"${data.etag}"`);
+      await this.reread();
+      toast(change.who ? `${change.who} changed this frame` : "This frame was changed elsewhere");
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) this.gone.value = true;
+    }
+  }
+
+  /** Masks and picture once more, with everything that was chosen for them left as it is. */
+  private async reread(): Promise<void> {
+    const source = this.source.value;
+    const known = this.layers.value.map((layer) => layer.info.id).join();
+    if (source && (source.masks ?? []).map((mask) => mask.id).join() === known) await this.seek(this.at.value);
+    else await this.openSource();
   }
 
   private adopt(frame: Frame, etag: string | null): void {
@@ -143,6 +185,7 @@ export class Viewer {
 
   /** Read the picture and the masks of the chosen source at the chosen time. */
   async openSource(params: Record<string, string> = {}): Promise<void> {
+    this.played.value = null;
     this.load.abort();
     this.load = new AbortController();
     const { signal: stop } = this.load;
@@ -164,8 +207,7 @@ export class Viewer {
       const infos = await media.masks(this.version, this.frameId, source.id);
       if (stop.aborted) return;
       const layers = infos.map((info, i) => new MaskLayer(info, i, this.colors.chosen));
-      readMasks(layers, params.masks);
-      readHidden(layers, params.hide);
+      readLayers(layers, params);
       this.layers.value = layers;
       this.masksError.value = "";
     } catch (error) {
@@ -177,18 +219,37 @@ export class Viewer {
   }
 
   /** Another moment of the same clip: the layers stay, with their colours, and get new numbers. */
-  async seek(at_ms: number): Promise<void> {
+  async seek(at_ms: number | null): Promise<void> {
     this.at.value = at_ms;
     this.load.abort();
     this.load = new AbortController();
     await this.loadPixels(this.load.signal);
   }
 
+  play(): void {
+    const pts = this.video.value?.pts_ms ?? [];
+    const now = this.imagePts.value ?? 0;
+    // From the end there is nothing to play: it starts again
+    this.played.value = now >= (pts.at(-1) ?? 0) ? (pts[0] ?? 0) : now;
+  }
+
+  /** The exact picture of the moment takes the place of the preview. */
+  stopPlaying(): void {
+    const at = this.played.value;
+    const pts = this.video.value?.pts_ms ?? [];
+    this.played.value = null;
+    if (at !== null && pts.length) void this.seek(pts[nearest(pts, at)]!);
+  }
+
   private async loadPixels(stop: AbortSignal): Promise<void> {
     const source = this.source.value;
     if (!source) return;
     const t = this.at.value;
-    const picture = this.loadImage(media.image(this.version, this.frameId, source.id, t), stop);
+    const standIn = this.preview.value && source.preview;
+    const url = standIn
+      ? media.preview(this.version, this.frameId, source.id)
+      : media.image(this.version, this.frameId, source.id, t);
+    const picture = this.loadImage(url, stop);
     const masks = this.layers.value.map((l) => l.load(this.version, this.frameId, source.id, t, stop));
     await Promise.all([picture, ...masks]);
   }
@@ -203,7 +264,11 @@ export class Viewer {
       const before = this.image.value;
       this.image.value = bitmap;
       before?.close();
-      this.setSize(bitmap.width, bitmap.height);
+      // Shapes count in pixels of the source: a preview of another size is drawn at the source's.
+      const source = this.source.value;
+      const stoodIn = this.preview.value && source?.preview && source.width && source.height;
+      if (stoodIn) this.setSize(source.width!, source.height!);
+      else this.setSize(bitmap.width, bitmap.height);
     } catch (error) {
       if (stop.aborted) return;
       this.imageError.value = error instanceof ApiError ? error.message : "the browser cannot show this picture";
@@ -255,6 +320,25 @@ export class Viewer {
     await layer.load(this.version, this.frameId, source.id, this.at.value, this.load.signal);
   }
 
+  /** Labels that may be given, those of the masks first, in the order of their legends. */
+  readonly known = computed<string[]>(() => {
+    const ofMasks = this.layers.value.flatMap((layer) => layer.rows.value.flatMap((row) => row.labels));
+    return [...new Set([...ofMasks, ...this.history.now.value.rois.flatMap(labelsOf)])];
+  });
+
+  /** The label of new shapes by its number, and of the shape that is selected. */
+  takeLabel(number: number): void {
+    const name = this.known.value[number];
+    if (!name || this.frozen.value) return;
+    this.label.value = name;
+    const index = this.selected.value;
+    const roi = index === null ? undefined : this.history.now.value.rois[index];
+    if (index !== null && roi && !this.locked.value.has(index)) {
+      this.changeRoi("labels", index, { ...roi, label: [name], labels: undefined });
+    }
+    toast(`${number + 1}: ${name}`);
+  }
+
   /** Shapes to the clipboard of this browser: from frame to frame, also across tabs. */
   copy(rois: Roi[]): void {
     remember(CLIPBOARD, JSON.stringify(rois.map(({ id: _, ...roi }) => roi)));
@@ -287,6 +371,13 @@ export class Viewer {
     return this.saved !== null && this.saved !== this.history.now.value;
   }
 
+  /** Give up what is not saved. */
+  discard(): void {
+    clearTimeout(this.timer);
+    this.saved = this.history.now.value;
+    this.save.value = "clean";
+  }
+
   private touched(): void {
     if (this.save.value === "conflict") return;
     this.save.value = this.isDirty ? "dirty" : "clean";
@@ -294,12 +385,26 @@ export class Viewer {
     if (this.isDirty) this.timer = window.setTimeout(() => void this.store(), AUTOSAVE_MS);
   }
 
+  /** What is shown, as a frame of its own: the way out of a conflict that loses nobody's work. */
+  async storeCopy(): Promise<string> {
+    const { rois, meta } = this.history.now.value;
+    const frame: Frame = { ...this.frame.value!, rois: [...rois], meta: { ...meta } };
+    const made = await frames.copy(this.version, this.frameId, { frame });
+    this.saved = this.history.now.value;
+    return made.frame.id;
+  }
+
   /** Write to the server what differs. Somebody else's change is never overwritten: 412 becomes a question. */
-  async store(force = false): Promise<boolean> {
+  store(force = false): Promise<boolean> {
+    if (this.save.value === "saving") return this.storing.then(() => this.store(force));
+    this.storing = this.write(force);
+    return this.storing;
+  }
+
+  private async write(force: boolean): Promise<boolean> {
     clearTimeout(this.timer);
     const content = this.history.now.value;
     if (!this.isDirty) return true;
-    if (this.save.value === "saving") return false;
     const patch: FramePatch = {};
     if (content.rois !== this.saved?.rois) patch.rois = content.rois;
     if (content.meta !== this.saved?.meta) patch.meta = content.meta;
@@ -322,6 +427,9 @@ export class Viewer {
 
   dispose(): void {
     clearTimeout(this.timer);
+    // Back in the browser's history leaves without asking: what was done is saved on the way out.
+    if (this.isDirty && this.save.value !== "conflict")
+      void this.store().then((ok) => ok || toast("The last changes to a frame could not be saved", true));
     this.load.abort();
     this.image.value?.close();
   }

@@ -1,8 +1,9 @@
-import { useEffect, useRef, useState } from "preact/hooks";
-import { media } from "../lib/api";
 import { clock, count } from "../lib/format";
 import { Icon } from "../ui/icons";
+import { Connection } from "../ui/shell";
 import { Button } from "../ui/widgets";
+import { ContextScrubber } from "./context";
+import { nearest } from "./shapes";
 import type { Viewer } from "./state";
 
 export interface Neighbours {
@@ -12,10 +13,16 @@ export interface Neighbours {
   go: (step: number) => void;
 }
 
+interface TimelineProps {
+  viewer: Viewer;
+  frames: Neighbours;
+  open: (frameId: string) => void;
+}
+
 const APART_MS = 0.51;
 
 /** Frames of the version, and in a clip its pictures: exact stills by timestamp, with a preview for playing. */
-export function Timeline({ viewer, frames }: { viewer: Viewer; frames: Neighbours }) {
+export function Timeline({ viewer, frames, open }: TimelineProps) {
   return (
     <footer class="timeline">
       <fieldset class="timeline-frames" aria-label="Frames">
@@ -51,27 +58,25 @@ export function Timeline({ viewer, frames }: { viewer: Viewer; frames: Neighbour
           disabled={frames.at < 0 || frames.at >= frames.total - 1}
         />
       </fieldset>
-      {viewer.isVideo.value && <Scrubber viewer={viewer} />}
-      <SaveState viewer={viewer} />
+      {viewer.isVideo.value ? <Scrubber viewer={viewer} /> : <ContextScrubber viewer={viewer} open={open} />}
+      <span class="timeline-end">
+        <Connection />
+        <SaveState viewer={viewer} />
+      </span>
     </footer>
   );
 }
 
-function nearest(pts: number[], at: number): number {
-  let best = 0;
-  for (let i = 1; i < pts.length; i++) if (Math.abs(pts[i]! - at) < Math.abs(pts[best]! - at)) best = i;
-  return best;
-}
-
 function Scrubber({ viewer }: { viewer: Viewer }) {
-  const [play, setPlay] = useState(false);
+  const play = viewer.played.value !== null;
   const info = viewer.video.value!;
   const pts = info.pts_ms;
-  const now = viewer.imagePts.value ?? viewer.at.value ?? viewer.source.value?.timestamp ?? 0;
+  const now = viewer.played.value ?? viewer.imagePts.value ?? viewer.at.value ?? viewer.source.value?.timestamp ?? 0;
   const index = nearest(pts, now);
   const spread = viewer.spread.value;
   const show = (i: number) => {
     const at = pts[Math.min(pts.length - 1, Math.max(0, i))];
+    viewer.played.value = null;
     if (at !== undefined) void viewer.seek(at);
   };
   const pts_text = viewer.imagePts.value === null ? "" : viewer.imagePts.value.toFixed(3);
@@ -79,10 +84,10 @@ function Scrubber({ viewer }: { viewer: Viewer }) {
     <div class="scrubber" data-pts={pts_text}>
       <Button
         icon={play ? "pause" : "play"}
-        label={play ? "Back to exact pictures" : "Play a preview"}
+        label={play ? "Stop: the exact picture" : "Play a preview with masks"}
         kind="ghost"
         disabled={!info.playable}
-        onClick={() => setPlay(!play)}
+        onClick={() => (play ? viewer.stopPlaying() : viewer.play())}
       />
       <Button
         icon="left"
@@ -119,45 +124,6 @@ function Scrubber({ viewer }: { viewer: Viewer }) {
           {spread.toFixed(1)} ms
         </span>
       )}
-      {play && (
-        <Preview
-          viewer={viewer}
-          from={now}
-          close={(at) => {
-            setPlay(false);
-            void viewer.seek(pts[nearest(pts, at)] ?? at);
-          }}
-        />
-      )}
-    </div>
-  );
-}
-
-/** The browser's own player, for motion only: which picture it shows is not exact, so no mask is drawn over it. */
-function Preview({ viewer, from, close }: { viewer: Viewer; from: number; close: (at_ms: number) => void }) {
-  const ref = useRef<HTMLVideoElement>(null);
-  const source = viewer.source.value!;
-  useEffect(() => {
-    const video = ref.current!;
-    video.currentTime = from / 1000;
-    void video.play().catch(() => undefined);
-  }, [from]);
-  return (
-    <div class="preview">
-      <video
-        ref={ref}
-        src={media.video(viewer.version, viewer.frameId, source.id)}
-        controls
-        muted
-        playsInline
-        aria-label="Preview of the clip"
-      />
-      <div class="preview-bar">
-        <span class="muted">Preview: pausing shows the exact picture with its masks.</span>
-        <Button icon="pause" onClick={() => close((ref.current?.currentTime ?? 0) * 1000)}>
-          Exact picture
-        </Button>
-      </div>
     </div>
   );
 }

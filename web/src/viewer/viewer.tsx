@@ -2,14 +2,17 @@ import { effect } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { frames as framesApi, versions } from "../lib/api";
 import { compact } from "../lib/format";
+import { listen } from "../lib/live";
 import type { SearchBody, Version } from "../lib/types";
 import { page } from "../lib/url";
-import { AskDialog, Button, copyText, Dialog, ErrorNote, Spinner } from "../ui/widgets";
+import { useGuard } from "../ui/guard";
+import { AskDialog, attempt, Button, ConfirmDialog, copyText, Dialog, ErrorNote, Spinner, toast } from "../ui/widgets";
+import { othersIn, paramsNow, writeAddress } from "./address";
 import { Drawing } from "./drawing";
 import { HELP, listenKeys } from "./keys";
-import { writeHidden, writeMasks } from "./masks";
 import { DetailsPanel, FrameLabels, ObjectsPanel } from "./objects";
 import { MasksPanel } from "./panels";
+import { Playback } from "./playback";
 import { SourceGrid } from "./source-grid";
 import { Stage } from "./stage";
 import { type Tool, Viewer } from "./state";
@@ -26,6 +29,8 @@ export interface FrameViewerProps {
   search: SearchBody;
   open: (frameId: string) => void;
   close: () => void;
+  /** Show the frames that are like one; absent where frames carry no vectors. */
+  like?: (frameId: string) => void;
 }
 
 /** The frame viewer: a dialog over the version browser, which keeps its place behind it. */
@@ -33,7 +38,11 @@ export default function FrameViewer(props: FrameViewerProps) {
   const { dataset, version, frameId, params, close } = props;
   const [help, setHelp] = useState(false);
   const [child, setChild] = useState(false);
-  const viewer = useMemo(() => new Viewer(dataset, version.id, frameId), [dataset, version.id, frameId]);
+  const [losing, setLosing] = useState<(() => void) | null>(null);
+  const viewer = useMemo(
+    () => new Viewer(version.dataset, version.id, frameId),
+    [version.dataset, version.id, frameId],
+  );
   const tools = useMemo(() => new Drawing(viewer), [viewer]);
   const neighbours = useNeighbours(props, viewer);
 
@@ -53,17 +62,20 @@ export default function FrameViewer(props: FrameViewerProps) {
     };
   }, [viewer]);
   useEffect(
-    () => writeAddress(viewer, page.frame(dataset, version.name, frameId), wantsKept(params)),
+    () => writeAddress(viewer, page.frame(dataset, version.name, frameId), othersIn(params)),
     [viewer, dataset, version, frameId, params],
   );
 
   useEffect(() => coverOthers(), []);
-  const leave = () => {
-    if (!viewer.isDirty) return close();
-    void viewer.store().then((ok) => {
-      if (ok || confirm("The last changes are not saved. Close and lose them?")) close();
-    });
+  useEffect(() => listen((change) => void viewer.follow(change)), [viewer]);
+  useGuard(() => viewer.isDirty);
+  /** Do it once everything is saved; ask where that cannot be. */
+  const saved = (what: () => void) => {
+    if (!viewer.isDirty) return what();
+    void viewer.store().then((ok) => (ok ? what() : setLosing(() => what)));
   };
+  const leave = () => saved(close);
+  const reload = () => saved(() => void viewer.open(paramsNow()));
   const sources = viewer.frame.value?.sources ?? [];
   const nextSource = () => {
     const at = sources.findIndex((s) => s.id === viewer.source.value?.id);
@@ -72,6 +84,7 @@ export default function FrameViewer(props: FrameViewerProps) {
   const step = (by: number) => {
     const pts = viewer.video.value?.pts_ms;
     if (!pts?.length) return;
+    viewer.played.value = null;
     const now = viewer.imagePts.value ?? 0;
     const at = pts.findIndex((p) => Math.abs(p - now) < 0.01);
     const next = pts[Math.min(pts.length - 1, Math.max(0, at + by))];
@@ -89,11 +102,23 @@ export default function FrameViewer(props: FrameViewerProps) {
   );
   return (
     <div class="viewer" role="dialog" aria-modal="true" aria-label={`Frame ${frameId}`}>
-      <Top viewer={viewer} title={frameId} close={leave} help={() => setHelp(true)} />
+      <Top
+        viewer={viewer}
+        title={frameId}
+        close={leave}
+        reload={reload}
+        help={() => setHelp(true)}
+        like={props.like && (() => saved(() => props.like?.(frameId)))}
+      />
       {viewer.frozen.value && viewer.info.value && (
         <ReadOnly version={version} viewer={viewer} makeChild={() => setChild(true)} />
       )}
-      {viewer.save.value === "conflict" && <Conflict viewer={viewer} />}
+      {viewer.save.value === "conflict" && <Conflict viewer={viewer} open={props.open} />}
+      {viewer.gone.value && (
+        <div class="banner bad" role="alert">
+          Somebody else deleted this frame. What you see is what it was.
+        </div>
+      )}
       {viewer.error.value ? (
         <div class="viewer-error">
           <ErrorNote error={viewer.error.value} retry={() => void viewer.open(params)} />
@@ -102,6 +127,7 @@ export default function FrameViewer(props: FrameViewerProps) {
         <div class="viewer-body">
           <Tools viewer={viewer} tools={tools} />
           {viewer.all.value ? <SourceGrid viewer={viewer} /> : <Stage viewer={viewer} tools={tools} />}
+          {viewer.played.value !== null && <Playback viewer={viewer} />}
           <aside class="side" aria-label="What is in the frame">
             {viewer.frame.value ? (
               <>
@@ -116,9 +142,23 @@ export default function FrameViewer(props: FrameViewerProps) {
           </aside>
         </div>
       )}
-      <Timeline viewer={viewer} frames={neighbours} />
+      <Timeline viewer={viewer} frames={neighbours} open={(id) => saved(() => props.open(id))} />
       <KnownLabels viewer={viewer} />
       {help && <Help close={() => setHelp(false)} />}
+      {losing && (
+        <ConfirmDialog
+          title="Lose the last changes?"
+          action="Lose them"
+          danger
+          run={async () => {
+            viewer.discard();
+            losing();
+          }}
+          close={() => setLosing(null)}
+        >
+          <p>They could not be saved: {viewer.saveError.value}</p>
+        </ConfirmDialog>
+      )}
       {child && (
         <AskDialog
           title="New draft"
@@ -152,43 +192,6 @@ function chooseSource(viewer: Viewer, id: string): void {
   viewer.sourceId.value = id;
   viewer.at.value = null;
   void viewer.openSource();
-}
-
-const wantsKept = (params: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(params).filter(([key]) => !["src", "t", "roi", "masks", "hide", "view"].includes(key)),
-  );
-
-/** Every state has an address: written while it changes, without steps in the browser's history. */
-function writeAddress(viewer: Viewer, path: string, kept: Record<string, string>): () => void {
-  let timer = 0;
-  const stop = effect(() => {
-    const values: Record<string, string> = { ...kept };
-    const first = viewer.frame.value?.sources[0]?.id;
-    if (!viewer.frame.value) return;
-    if (viewer.all.value) values.src = "*";
-    else if (viewer.sourceId.value !== first) values.src = viewer.sourceId.value;
-    if (viewer.at.value !== null) values.t = String(viewer.at.value);
-    if (viewer.selected.value !== null) values.roi = String(viewer.selected.value);
-    const layers = viewer.layers.value;
-    if (layers.length) values.masks = writeMasks(layers);
-    const hidden = writeHidden(layers);
-    if (hidden) values.hide = hidden;
-    viewer.camera.view.value;
-    const view = viewer.camera.write();
-    if (view) values.view = view;
-    const text = new URLSearchParams(values)
-      .toString()
-      .replaceAll("%2C", ",")
-      .replaceAll("%3A", ":")
-      .replaceAll("%2A", "*");
-    clearTimeout(timer);
-    timer = window.setTimeout(() => history.replaceState(history.state, "", `${path}${text ? `?${text}` : ""}`), 150);
-  });
-  return () => {
-    stop();
-    clearTimeout(timer);
-  };
 }
 
 /** Where the frame stands among those that were searched for; ids are read a window at a time. */
@@ -230,8 +233,16 @@ async function goAnnotated(props: FrameViewerProps, frameId: string, direction: 
   if (next) props.open(next.id);
 }
 
-function Top(props: { viewer: Viewer; title: string; close: () => void; help: () => void }) {
-  const { viewer, title, close, help } = props;
+interface TopProps {
+  viewer: Viewer;
+  title: string;
+  close: () => void;
+  reload: () => void;
+  help: () => void;
+  like?: () => void;
+}
+
+function Top({ viewer, title, close, reload, help, like }: TopProps) {
   const sources = viewer.frame.value?.sources ?? [];
   const { camera, history: steps } = viewer;
   return (
@@ -270,6 +281,19 @@ function Top(props: { viewer: Viewer; title: string; close: () => void; help: ()
           </select>
         </label>
       )}
+      {viewer.source.value?.preview && (
+        <label class="inline" title="The picture of the source itself, or the stand-in that the frame names for it">
+          <input
+            type="checkbox"
+            checked={!viewer.preview.value}
+            onChange={(e) => {
+              viewer.preview.value = !e.currentTarget.checked;
+              void viewer.seek(viewer.at.value);
+            }}
+          />
+          source data
+        </label>
+      )}
       <span class="grow" />
       <Button
         icon="undo"
@@ -287,18 +311,14 @@ function Top(props: { viewer: Viewer; title: string; close: () => void; help: ()
       />
       <span class="rule" />
       <Button icon="minus" label="Zoom out (−)" kind="ghost" onClick={() => camera.zoom(0.8)} />
-      <button type="button" class="zoom num" onClick={() => camera.actual()} title="Actual size (1)">
+      <button type="button" class="zoom num" onClick={() => camera.actual()} title="Actual size (Z)">
         {compact(Math.round(camera.view.value.scale * 100))} %
       </button>
       <Button icon="plus" label="Zoom in (+)" kind="ghost" onClick={() => camera.zoom(1.25)} />
       <Button icon="fit" label="Fit (0)" kind="ghost" onClick={() => camera.fit()} />
       <span class="rule" />
-      <Button
-        icon="reload"
-        label="Reload"
-        kind="ghost"
-        onClick={() => void viewer.open(Object.fromEntries(new URLSearchParams(location.search)))}
-      />
+      {like && <Button icon="similar" label="Find similar frames" kind="ghost" onClick={like} />}
+      <Button icon="reload" label="Reload" kind="ghost" onClick={reload} />
       <Button
         icon="link"
         label="Copy address"
@@ -359,12 +379,20 @@ function ReadOnly({ version, viewer, makeChild }: { version: Version; viewer: Vi
   );
 }
 
-function Conflict({ viewer }: { viewer: Viewer }) {
+function Conflict({ viewer, open }: { viewer: Viewer; open: (frameId: string) => void }) {
+  const copy = async () => {
+    const made = await viewer.storeCopy();
+    toast(`Saved as ${made}`);
+    open(made);
+  };
   return (
     <div class="banner bad" role="alert">
       <span>Somebody else changed this frame. Your changes are not saved yet.</span>
-      <Button icon="reload" onClick={() => void viewer.open({})}>
+      <Button icon="reload" onClick={() => void viewer.open(paramsNow())}>
         Reload theirs
+      </Button>
+      <Button icon="copy" onClick={() => void attempt(copy)}>
+        Save mine as a copy
       </Button>
       <Button kind="danger" onClick={() => void viewer.store(true)}>
         Save mine over it
@@ -374,12 +402,9 @@ function Conflict({ viewer }: { viewer: Viewer }) {
 }
 
 function KnownLabels({ viewer }: { viewer: Viewer }) {
-  const names = new Set(viewer.history.now.value.rois.flatMap((roi) => roi.label ?? []));
-  for (const layer of viewer.layers.value)
-    for (const row of layer.rows.value) for (const label of row.labels) names.add(label);
   return (
     <datalist id="known-labels">
-      {[...names].sort().map((name) => (
+      {[...viewer.known.value].sort().map((name) => (
         <option key={name} value={name} />
       ))}
     </datalist>

@@ -34,7 +34,3 @@ export interface Renderer {
   pick(x: number, y: number): (number | null)[];
   dispose(): void;
 }
-
-export function rgba(r: number, g: number, b: number, alpha: number): number {
-  return ((Math.round(alpha * 255) << 24) | (b << 16) | (g << 8) | r) >>> 0;
-}

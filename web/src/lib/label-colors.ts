@@ -1,9 +1,11 @@
 /** Colours that somebody chose for labels of a dataset, instead of the legend's; masks and legends stay as they are. */
 import { signal } from "@preact/signals";
-import { labelColors } from "../lib/api";
-import { fromHex, hex, type Rgb } from "../lib/format";
-import { ApiError, say } from "../lib/http";
+import { useEffect } from "preact/hooks";
 import { toast } from "../ui/widgets";
+import { labelColors } from "./api";
+import { fromHex, hex, type Rgb } from "./format";
+import { ApiError, say } from "./http";
+import { listen } from "./live";
 
 export class LabelColors {
   readonly chosen = signal<ReadonlyMap<string, Rgb>>(new Map());
@@ -58,4 +60,25 @@ export class LabelColors {
       toast(status === 403 ? "Shown here only: your role cannot change colours for all" : say(error), true);
     }
   }
+}
+
+const known = new Map<string, LabelColors>();
+
+/** One table for each dataset: what is chosen in the viewer is seen in the grid behind it. */
+export function colorsOf(dataset: string): LabelColors {
+  const found = known.get(dataset) ?? new LabelColors(dataset);
+  known.set(dataset, found);
+  return found;
+}
+
+/** The chosen colours of a dataset, as they are now: also when somebody else chooses. */
+export function useColors(dataset: string): ReadonlyMap<string, Rgb> {
+  const table = colorsOf(dataset);
+  useEffect(() => {
+    void table.load();
+    return listen(({ kind, dataset: id }) => {
+      if (kind === "reset" || (kind === "dataset.updated" && id === dataset)) void table.load();
+    });
+  }, [table, dataset]);
+  return table.chosen.value;
 }
