@@ -1,6 +1,6 @@
 """Counting: pixels and frames per label, and the facts of a frame's masks that a store keeps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,21 +43,21 @@ def facts_of(found: LabelMap, *, source: str, mask: str) -> MaskFacts:
     )
 
 
-def frame_facts(frame: AnyFrame, legend: Any = None) -> list[MaskFacts]:
+def frame_facts(
+    frame: AnyFrame, legend: Any = None, *, read: Callable[[MaskPlan], LabelMap] | None = None
+) -> list[MaskFacts]:
     """The facts of every mask of a frame; alpha masks have none.
 
     Args:
         frame: the frame; `legend` fills in what it does not say (see `smalti.resolve`).
+        read: decodes the mask of a plan; None = as this process can.
 
     Raises:
         DecodeError, StorageError, FileNotFoundError: a mask cannot be read.
     """
-    plans = resolve(frame, legend).masks
-    return [
-        facts_of(read_plan(plan, frame.base), source=plan.source.id, mask=plan.mask.id)
-        for plan in plans
-        if not plan.is_alpha
-    ]
+    decode = read if read is not None else lambda plan: read_plan(plan, frame.base)
+    plans = (plan for plan in resolve(frame, legend).masks if not plan.is_alpha)
+    return [facts_of(decode(plan), source=plan.source.id, mask=plan.mask.id) for plan in plans]
 
 
 def read_plan(plan: MaskPlan, base: str | None) -> LabelMap:

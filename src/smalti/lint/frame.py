@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from smalti import pixels
 from smalti.binding import MaskPlan, Resolution, resolve
@@ -19,9 +19,34 @@ from smalti.errors import (
 from smalti.frames import FrameGroup, SingleFrame
 from smalti.lint.colors import MaskLook, find, look_at
 from smalti.lint.report import Finding
+from smalti.mask_reading import raster_at
 from smalti.records import Source
 
-__all__ = ["FrameLook", "look_at_frame"]
+__all__ = ["Files", "FrameLook", "look_at_frame"]
+
+
+class Files(Protocol):
+    """How the files that frames name are read. A server puts its own in, which reads only what its operator allows."""
+
+    def raster(self, uri: str, content_type: str | None, at_ms: float) -> Raster:
+        """The stored samples of a still, or of the picture of a clip that is nearest to a time."""
+
+    def pictures(self, uri: str, content_type: str | None) -> int:
+        """How many pictures a clip has."""
+
+
+class _Plain:
+    """Whatever this process may read."""
+
+    def raster(self, uri: str, content_type: str | None, at_ms: float) -> Raster:
+        return raster_at(uri, content_type, at_ms)
+
+    def pictures(self, uri: str, content_type: str | None) -> int:
+        with pixels.open_clip(uri, content_type) as clip:
+            return len(clip.pts_ms)
+
+
+_PLAIN = _Plain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +58,9 @@ class FrameLook:
     masks: list[tuple[MaskPlan, MaskLook]]
 
 
-def look_at_frame(frame: SingleFrame | FrameGroup, where: str, legend: Any) -> FrameLook:
-    """All findings of one frame; nothing is raised for bad data."""
+def look_at_frame(frame: SingleFrame | FrameGroup, where: str, legend: Any, files: Files | None = None) -> FrameLook:
+    """All findings of one frame; nothing is raised for bad data. `files` reads what it names; None = this process."""
+    files = files if files is not None else _PLAIN
     findings: list[Finding] = []
     seen: list[tuple[MaskPlan, MaskLook]] = []
     try:
@@ -47,11 +73,11 @@ def look_at_frame(frame: SingleFrame | FrameGroup, where: str, legend: Any) -> F
         return FrameLook(frame.id, [find("legend-clash", where, str(error), "give each meaning its own value")], [])
     for i, source in enumerate(frame.record.sources):
         plans = [plan for plan in found.masks if plan.source is source]
-        picture = _read_source(source, frame.base, f"{where} $.sources[{i}]", findings)
+        picture = _read_source(files, source, frame.base, f"{where} $.sources[{i}]", findings)
         for plan in plans:
             place = f"{where} $.sources[{i}].masks[{source.masks.index(plan.mask)}] ({plan.mask.uri})"
             findings += _times(source, plan, place)
-            raster = _read_mask(plan, frame.base, place, findings)
+            raster = _read_mask(files, plan, frame.base, place, findings)
             if raster is None:
                 continue
             findings += _sizes(source, picture, plan, raster, place)
@@ -59,7 +85,7 @@ def look_at_frame(frame: SingleFrame | FrameGroup, where: str, legend: Any) -> F
                 look = _look(raster, plan, found, place)
                 findings += look.findings
                 seen.append((plan, look))
-        findings += _lengths(source, plans, frame.base, where)
+        findings += _lengths(files, source, plans, frame.base, where)
     return FrameLook(frame.id, findings, seen)
 
 
@@ -74,11 +100,11 @@ def _look(raster: Raster, plan: MaskPlan, found: Resolution, place: str) -> Mask
         )
 
 
-def _read_source(source: Source, base: str | None, place: str, findings: list[Finding]) -> Raster | None:
+def _read_source(files: Files, source: Source, base: str | None, place: str, findings: list[Finding]) -> Raster | None:
     if not source.uri:
         return None
     try:
-        return pixels.source_raster(source, base)
+        return files.raster(pixels.join(source.uri, base), source.content_type, source.timestamp)
     except TimestampError as error:
         findings.append(find("timestamp-outside", f"{place}.timestamp", str(error), "use a time inside the clip"))
     except FileNotFoundError as error:
@@ -88,9 +114,9 @@ def _read_source(source: Source, base: str | None, place: str, findings: list[Fi
     return None
 
 
-def _read_mask(plan: MaskPlan, base: str | None, place: str, findings: list[Finding]) -> Raster | None:
+def _read_mask(files: Files, plan: MaskPlan, base: str | None, place: str, findings: list[Finding]) -> Raster | None:
     try:
-        return pixels.mask_raster(plan.mask, base)
+        return files.raster(pixels.join(plan.mask.uri, base), plan.mask.content_type, plan.mask.timestamp)
     except TimestampError as error:
         findings.append(
             find("timestamp-outside", f"{place} .timestamp", str(error), "use a time inside the mask's own clip")
@@ -156,17 +182,15 @@ def _sizes(source: Source, picture: Raster | None, plan: MaskPlan, mask: Raster,
         )
 
 
-def _lengths(source: Source, plans: list[MaskPlan], base: str | None, where: str) -> Iterator[Finding]:
+def _lengths(files: Files, source: Source, plans: list[MaskPlan], base: str | None, where: str) -> Iterator[Finding]:
     if not source.uri or not pixels.is_clip(source.uri, source.content_type):
         return
     for plan in plans:
         if not pixels.is_clip(plan.mask.uri, plan.mask.content_type):
             continue
         try:
-            with pixels.open_clip(pixels.join(source.uri, base), source.content_type) as clip:
-                pictures = len(clip.pts_ms)
-            with pixels.open_clip(pixels.join(plan.mask.uri, base), plan.mask.content_type) as clip:
-                masks = len(clip.pts_ms)
+            pictures = files.pictures(pixels.join(source.uri, base), source.content_type)
+            masks = files.pictures(pixels.join(plan.mask.uri, base), plan.mask.content_type)
         except (SmaltiError, OSError):
             continue  # said already, where the files were read
         if pictures != masks:

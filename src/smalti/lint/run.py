@@ -12,7 +12,7 @@ from smalti.formats.folder import Unpaired, read_folder
 from smalti.frames import FrameGroup, SingleFrame, handle_of
 from smalti.legend import Legend
 from smalti.lint.colors import find
-from smalti.lint.frame import FrameLook, look_at_frame
+from smalti.lint.frame import Files, FrameLook, look_at_frame
 from smalti.lint.report import Finding, Report
 from smalti.parallel import ordered_map
 from smalti.reading import read_frames
@@ -42,6 +42,7 @@ def check(
     legend: Any = None,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
+    files: Files | None = None,
 ) -> Report:
     """Look at frames, their files and their masks, and say what is wrong, where, and what to do.
 
@@ -50,6 +51,7 @@ def check(
         legend: a Legend or the version form; fills in what frames do not say.
         workers: threads; default: one per core.
         progress: called with the number of frames done so far.
+        files: reads the files that frames name; None = this process.
 
     Returns:
         A Report: `findings` (code, severity, where, message, hint), `ok`, `to_json()`. Nothing is raised for bad data.
@@ -62,7 +64,7 @@ def check(
         )
     listed = [frames] if isinstance(frames, (str, Path, SingleFrame, FrameGroup, Frame)) else frames
     stream = _handles(listed, problems, legend)
-    for look in ordered_map(lambda item: look_at_frame(item[0], item[1], item[2]), stream, workers=workers):
+    for look in ordered_map(lambda item: look_at_frame(item[0], item[1], item[2], files), stream, workers=workers):
         _gather(whole, look)
         if progress is not None:
             progress(whole.frames)

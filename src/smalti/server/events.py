@@ -38,7 +38,7 @@ class Events:
         self._listener = 0
         self.closed = False
 
-    def publish(self, kind: str, **data: Any) -> Event:
+    def publish(self, kind: str, /, **data: Any) -> Event:
         """Tell everybody."""
         with self._lock:
             event = Event(self._next, kind, data)

@@ -18,6 +18,7 @@ from smalti.errors import VersionError
 from smalti.records import Frame, Source
 from smalti.server.auth import Gate, Identity, Limiter
 from smalti.server.events import Events
+from smalti.server.jobs import Jobs
 from smalti.server.lru import Folder, Lru
 from smalti.server.media import digest
 from smalti.server.metrics import Metrics
@@ -113,6 +114,7 @@ class Service:
         self.pictures = Pictures(self.doors, limits, memory_bytes=settings.memory_bytes, slots=self.slots)
         self.encoded: Lru[bytes] = Lru(settings.memory_bytes // 4, len)
         self.events = Events()
+        self.jobs = Jobs(self.store.catalog, self.events)
         self.statistics = Limiter(120, 60)
         self.owner_settings: dict[str, Any] = {}
         self.metrics = Metrics()
@@ -152,6 +154,7 @@ class Service:
     def close(self) -> None:
         """Let go of clips, listeners and the catalog."""
         self.events.close()
+        self.jobs.close()
         self.pictures.close()
         self.store.close()
 

@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from smalti.binding import MaskPlan
 from smalti.errors import SmaltiError
 from smalti.facts import MaskFacts
 from smalti.frames import handle_of
+from smalti.labelmap import LabelMap
 from smalti.records import Frame
 from smalti.store.derive import facts_columns
 from smalti.store.engine import Branch
@@ -54,8 +56,16 @@ def _tally(counts: dict[str, int], words: pa.StringArray) -> None:
         counts[word] = counts.get(word, 0) + count
 
 
-def counter(version: "DatasetVersion", threads: int | None = None) -> Count:
-    """A function that counts the masks of some frames, several at a time; decoding lets other threads run."""
+def counter(
+    version: "DatasetVersion", threads: int | None = None, read: Callable[[MaskPlan], LabelMap] | None = None
+) -> Count:
+    """A function that counts the masks of some frames, several at a time; decoding lets other threads run.
+
+    Args:
+        version: its legends fill in what frames do not say.
+        threads: how many frames at a time; None = one for each processor.
+        read: decodes a mask; None = as this process can.
+    """
     from smalti.stats import frame_facts
 
     legend = version.get_masks_labels() or None
@@ -63,7 +73,7 @@ def counter(version: "DatasetVersion", threads: int | None = None) -> Count:
 
     def one(frame: Frame) -> list[MaskFacts] | Failed:
         try:
-            return list(frame_facts(handle_of(frame, mask_labels=legend), legend))
+            return list(frame_facts(handle_of(frame, mask_labels=legend), legend, read=read))
         except (SmaltiError, OSError) as error:
             return Failed(frame.id, str(error), "validation")
 
@@ -78,10 +88,18 @@ def counter(version: "DatasetVersion", threads: int | None = None) -> Count:
     return count
 
 
-def compute_facts(version: "DatasetVersion", *, again: bool = False, threads: int | None = None) -> list[Failed]:
-    """See `DatasetVersion.compute_facts`."""
+def compute_facts(
+    version: "DatasetVersion",
+    *,
+    again: bool = False,
+    threads: int | None = None,
+    count: Count | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Failed]:
+    """See `DatasetVersion.compute_facts`; `count` counts instead of `counter`, `progress` is told the frames done."""
     failed: list[Failed] = []
-    count = counter(version, threads)
+    count = count if count is not None else counter(version, threads)
+    done = 0
     with version.lease("counting masks") as renew, version.writing() as branch:
         waiting: list[pa.RecordBatch] = []
         for chunk in chunks(_uncounted(branch.snapshot(), again), _FACTS_AT_ONCE):
@@ -96,6 +114,9 @@ def compute_facts(version: "DatasetVersion", *, again: bool = False, threads: in
             if sum(map(len, waiting)) >= _FACTS_PER_COMMIT:
                 _write(branch, waiting)
                 waiting = []
+            done += len(chunk)
+            if progress is not None:
+                progress(done)
         _write(branch, waiting)
     return failed
 

@@ -19,6 +19,7 @@ from smalti.server.payloads.datasets import (
 from smalti.server.payloads.frames import (
     Binding,
     Completion,
+    ExportAsked,
     FailedOut,
     FrameOut,
     FramePatch,
@@ -67,6 +68,7 @@ __all__ = [
     "Explained",
     "ExplainedRow",
     "ExplainedTable",
+    "ExportAsked",
     "FailedOut",
     "FrameOut",
     "FramePatch",

@@ -11,6 +11,7 @@ from smalti.server.payloads.base import In, Limit, Out, Query
 __all__ = [
     "Binding",
     "Completion",
+    "ExportAsked",
     "FailedOut",
     "FrameOut",
     "FramePatch",
@@ -92,6 +93,15 @@ class Search(In):
     around: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
     fields: Literal["hits", "full"] = "hits"
     facts: bool = False
+
+
+class ExportAsked(In):
+    """Which frames to write to a file, and how."""
+
+    fmt: Literal["jsonl", "csv"] = "jsonl"
+    query: Query = ""
+    filters: Annotated[list[FilterRule], msgspec.Meta(max_length=32)] = msgspec.field(default_factory=list)
+    sort: Annotated[str, msgspec.Meta(max_length=256)] = "context"
 
 
 class SearchPage(Out):

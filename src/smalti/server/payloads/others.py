@@ -1,7 +1,7 @@
 """Jobs, the audit trail, projects, what runs here."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from smalti.server.payloads.base import Out
 from smalti.server.payloads.datasets import DatasetOut
@@ -15,7 +15,8 @@ class JobOut(Out):
 
     id: str
     kind: str
-    state: str
+    version: str | None
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
     progress: float
     message: str
     result: Any

@@ -16,7 +16,7 @@ from smalti.query.fields import known_fields
 from smalti.query.parse import parse
 from smalti.server.asking import AnyRequest, as_json, page_of
 from smalti.server.auth import needs
-from smalti.server.export import csv_of, frames_csv, frames_jsonl
+from smalti.server.export import KINDS, csv_of, stream_frames
 from smalti.server.payloads import (
     ChangeOut,
     Completion,
@@ -267,10 +267,9 @@ def parse_query(hub: Hub, data: JSONBody[ParseQuery]) -> Parsed:
 @get("/versions/{version:str}/export", sync_to_thread=True, guards=[needs("viewer")], tags=["frames"])
 def export_frames(hub: Hub, version: FromPath[str], fmt: FromQuery[str] = "jsonl", q: FromQuery[str] = "") -> Any:
     """The frames of a query as JSON lines (whole frames) or CSV (one line a frame)."""
-    if fmt not in ("jsonl", "csv"):
-        raise Refusal(400, "format", f"fmt is {fmt!r}; allowed: jsonl, csv")
-    result = run(hub, hub.version(version), Search(query=q))
-    return frames_csv(result) if fmt == "csv" else frames_jsonl(result)
+    if fmt not in KINDS:
+        raise Refusal(400, "format", f"fmt is {fmt!r}; allowed: {', '.join(KINDS)}")
+    return stream_frames(run(hub, hub.version(version), Search(query=q)), fmt)
 
 
 ROUTES = [count, diff_versions, diff_frame, list_fields, parse_query, export_frames]

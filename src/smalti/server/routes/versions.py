@@ -1,5 +1,6 @@
 """Versions: the tree, and what can be done to one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,9 +10,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from smalti.server.asking import AnyRequest, as_json, check_json, must_match, who
 from smalti.server.auth import needs
+from smalti.server.checking import check_masks
 from smalti.server.media import digest
 from smalti.server.payloads import Child, Deleted, NewVersion, Publish, VersionChange, VersionOut
-from smalti.server.problems import Refusal
+from smalti.server.routes.jobs import job_out
 from smalti.server.service import Service
 from smalti.store import DatasetVersion
 from smalti.store.rows import VersionRow
@@ -126,19 +128,27 @@ def delete_version(hub: Hub, request: AnyRequest, version: FromPath[str], force:
     "/versions/{version:str}/publish", sync_to_thread=True, status_code=200, guards=[needs("admin")], tags=["versions"]
 )
 def publish_version(
-    hub: Hub, request: AnyRequest, version: FromPath[str], data: JSONBody[Publish]
+    hub: Hub, request: AnyRequest, version: FromPath[str], data: JSONBody[Publish], job: FromQuery[bool] = False
 ) -> Response[VersionOut]:
-    """Freeze it. With `check`, masks with errors refuse it unless `force`. Needs If-Match."""
+    """Freeze it. With `check`, masks with errors refuse it unless `force`. Needs If-Match.
+
+    With `job`, this answers 202 at once and a job (of kind "publish") does it; a refused publish is a failed job whose
+    result has the report.
+    """
     found = hub.version(version)
-    if data.check and not hub.doors.policy.own_files:
-        raise Refusal(
-            501, "check", "a shared server does not check masks at publish; run `smalti check` where the files are"
-        )
+    must_match(request, version_etag(found.row))
+    identity = who(request)
+
+    def freeze(told: Callable[[float, str], None] | None = None) -> None:
+        found.publish(check_masks(hub, told) if data.check else None, force=data.force)
+        hub.tell(identity, "publish over HTTP", found, force=data.force)
+        hub.events.publish("version.published", dataset=found.dataset.id, version=found.id)
+
+    if job:
+        return as_json(job_out(hub.jobs.start("publish", identity.name, freeze, version=found.id)), status=202)
     with hub.editing(found.id):
         must_match(request, version_etag(found.row))
-        found.publish("errors" if data.check else None, force=data.force)
-    hub.tell(who(request), "publish over HTTP", found, force=data.force)
-    hub.events.publish("version.published", dataset=found.dataset.id, version=found.id)
+        freeze()
     return _answer(hub, found)
 
 
