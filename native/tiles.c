@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "scan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "third_party/libdeflate/libdeflate.h"
@@ -19,63 +20,75 @@ typedef struct {
     size_t width;       /* of the tile */
 } tile_part;
 
-#define FILL(type)                                                                   \
-    static void fill_##type(type *to, type value, size_t n) {                        \
-        for (size_t i = 0; i < n; i++) to[i] = value;                                \
+/* The runs of a tile behind each other, until `last` pixels are there: each is a few wide stores, the next overwrites what
+ * was too much. `to` has room for `area` pixels and STORE bytes. Returns the pixels, or SIZE_MAX where a run is too long. */
+enum { STORE = 32 };
+#define SPREAD(T)                                                                                               \
+    CLONES static size_t spread_##T(uint8_t *to, size_t area, size_t last, const uint8_t *values,               \
+                                    const uint8_t *lengths, size_t count) {                                     \
+        enum { STEP = STORE / sizeof(T) };                                                                      \
+        T *out = (T *)(void *)to;                                                                               \
+        size_t at = 0;                                                                                          \
+        for (size_t k = 0; k < count && at < last; k++) {                                                       \
+            T value;                                                                                            \
+            uint16_t length;                                                                                    \
+            memcpy(&value, values + k * sizeof(T), sizeof(T));                                                  \
+            memcpy(&length, lengths + k * LENGTH_SIZE, LENGTH_SIZE);                                            \
+            if (length > area - at) return SIZE_MAX;                                                            \
+            size_t end = at + length;                                                                           \
+            do {                                                                                                \
+                for (size_t n = 0; n < STEP; n++) out[at + n] = value;                                          \
+                at += STEP;                                                                                     \
+            } while (UNLIKELY(at < end));                                                                       \
+            at = end;                                                                                           \
+        }                                                                                                       \
+        return at;                                                                                              \
     }
-FILL(uint16_t)
-FILL(uint32_t)
+SPREAD(uint8_t)
+SPREAD(uint16_t)
+SPREAD(uint32_t)
 
-static void fill(uint8_t *to, const uint8_t *value, size_t n, size_t size) {
-    if (size == 1) memset(to, *value, n);
-    else if (size == 2) {
-        uint16_t v;
-        memcpy(&v, value, 2);
-        fill_uint16_t((uint16_t *)(void *)to, v, n);
-    } else {
-        uint32_t v;
-        memcpy(&v, value, 4);
-        fill_uint32_t((uint32_t *)(void *)to, v, n);
+INLINE void copy_step(uint8_t *to, const uint8_t *from) {
+    uint8_t step[STORE];
+    memcpy(step, from, STORE);
+    memcpy(to, step, STORE);
+}
+
+/* The wanted part of a whole tile's pixels. */
+CLONES static void copy_part(const tile_part *part, const uint8_t *pixels, size_t size) {
+    size_t bytes = (part->right - part->left) * size, stride = part->width * size;
+    const uint8_t *from = pixels + (part->top * part->width + part->left) * size;
+    uint8_t *to = part->out;
+    for (size_t row = part->top; row < part->bottom; row++, from += stride, to += part->stride) {
+        if (bytes < STORE) {
+            memcpy(to, from, bytes);
+            continue;
+        }
+        for (size_t i = 0; i + STORE < bytes; i += STORE) copy_step(to + i, from + i);
+        copy_step(to + bytes - STORE, from + bytes - STORE);
     }
 }
 
-/* Pixels `at` up to `at + n` of the tile have one value: what of them lies in the box is written. */
-static void put_run(const tile_part *part, size_t at, size_t n, const uint8_t *value, size_t size) {
-    size_t row = at / part->width, column = at - row * part->width;
-    for (; n && row < part->bottom; row++, column = 0) {
-        size_t here = part->width - column;
-        if (here > n) here = n;
-        n -= here;
-        size_t from = column < part->left ? part->left : column;
-        size_t to = column + here > part->right ? part->right : column + here;
-        if (row >= part->top && from < to)
-            fill(part->out + (row - part->top) * part->stride + (from - part->left) * size, value, to - from, size);
-    }
-}
-
-static int put_tile(const tile_part *part, size_t area, const uint8_t *bytes, size_t n, size_t size) {
+/* `room` is for the pixels of a whole tile and STORE bytes. */
+static int put_tile(const tile_part *part, size_t area, const uint8_t *bytes, size_t n, size_t size, uint8_t *room) {
     if (n < COUNT_SIZE) return KERNEL_BAD_SIZE;
     uint16_t count;
     memcpy(&count, bytes, COUNT_SIZE);
     const uint8_t *values = bytes + COUNT_SIZE;
     if (!count) {
         if (n != COUNT_SIZE + area * size) return KERNEL_BAD_SIZE;
-        for (size_t row = part->top; row < part->bottom; row++)
-            memcpy(part->out + (row - part->top) * part->stride, values + (row * part->width + part->left) * size,
-                   (part->right - part->left) * size);
+        copy_part(part, values, size);
         return KERNEL_OK;
     }
     if (n != COUNT_SIZE + (size_t)count * (size + LENGTH_SIZE)) return KERNEL_BAD_SIZE;
     const uint8_t *lengths = values + (size_t)count * size;
-    size_t at = 0, last = part->bottom * part->width;
-    for (size_t k = 0; k < count && at < last; k++) {
-        uint16_t length;
-        memcpy(&length, lengths + k * LENGTH_SIZE, LENGTH_SIZE);
-        if (length > area - at) return KERNEL_BAD_SIZE;
-        put_run(part, at, length, values + k * size, size);
-        at += length;
-    }
-    return at >= last ? KERNEL_OK : KERNEL_BAD_SIZE;
+    size_t last = part->bottom * part->width;
+    size_t made = size == 1   ? spread_uint8_t(room, area, last, values, lengths, count)
+                  : size == 2 ? spread_uint16_t(room, area, last, values, lengths, count)
+                              : spread_uint32_t(room, area, last, values, lengths, count);
+    if (made == SIZE_MAX || made < last) return KERNEL_BAD_SIZE;
+    copy_part(part, room, size);
+    return KERNEL_OK;
 }
 
 /* What tiles (`tile` pixels high and wide, less at the right and at the bottom, row by row) have of a box of a map.
@@ -89,15 +102,20 @@ int tiles_unpack(const uint8_t *bytes, size_t n, size_t base, const uint32_t *of
     size_t across = (width + tile - 1) / tile, down = (height + tile - 1) / tile;
     if (tiles / across != down || tiles % across) return KERNEL_BAD_SIZE;
     if (box[2] > width || box[0] > width - box[2] || box[3] > height || box[1] > height - box[3]) return KERNEL_BAD_SIZE;
+    uint8_t *room = malloc(tile * tile * size + STORE);
+    if (!room) return KERNEL_NO_MEMORY;
+    int status = KERNEL_OK;
     size_t right_end = box[0] + box[2], bottom_end = box[1] + box[3];
-    for (size_t y = box[1] / tile * tile; y < bottom_end; y += tile) {
-        for (size_t x = box[0] / tile * tile; x < right_end; x += tile) {
+    for (size_t y = box[1] / tile * tile; y < bottom_end && !status; y += tile) {
+        for (size_t x = box[0] / tile * tile; x < right_end && !status; x += tile) {
             size_t k = y / tile * across + x / tile;
             size_t tall = height - y < tile ? height - y : tile, wide = width - x < tile ? width - x : tile;
-            if (offsets[k] < base || offsets[k] > offsets[k + 1] || offsets[k + 1] - base > n) return KERNEL_BAD_SIZE;
+            if (offsets[k] < base || offsets[k] > offsets[k + 1] || offsets[k + 1] - base > n) {
+                status = KERNEL_BAD_SIZE;
+                break;
+            }
             const uint8_t *stored = bytes + (offsets[k] - base);
             size_t length = offsets[k + 1] - offsets[k];
-            if (libdeflate_crc32(0, stored, length) != sums[k]) return KERNEL_BAD_SIZE;
             size_t top = box[1] > y ? box[1] - y : 0, left = box[0] > x ? box[0] - x : 0;
             tile_part part = {
                 .out = out + ((y + top - box[1]) * box[2] + (x + left - box[0])) * size,
@@ -108,11 +126,13 @@ int tiles_unpack(const uint8_t *bytes, size_t n, size_t base, const uint32_t *of
                 .bottom = bottom_end - y < tall ? bottom_end - y : tall,
                 .width = wide,
             };
-            int status = put_tile(&part, wide * tall, stored, length, size);
-            if (status) return status;
+            status = libdeflate_crc32(0, stored, length) == sums[k]
+                         ? put_tile(&part, wide * tall, stored, length, size, room)
+                         : KERNEL_BAD_SIZE;
         }
     }
-    return KERNEL_OK;
+    free(room);
+    return status;
 }
 
 static void put16(uint8_t *to, size_t value) {

@@ -33,8 +33,8 @@ VERSION = 1
 Box = tuple[int, int, int, int]
 Place = Callable[[tuple[int, int]], Box | None]
 
-TILE = 128
-"""Pixels: a crop of 512×512 that begins anywhere touches at most 25 of the 128 tiles of 2048×1024."""
+TILE = 64
+"""Pixels: a crop of 512×512 that begins anywhere touches at most 81 of the 512 tiles of 2048×1024."""
 
 _MAGIC = b"SMLTIKM" + bytes([VERSION])
 _FIXED = 16
@@ -172,7 +172,7 @@ def _tiles(descriptor: int, head: bytes, header: Header, box2d_xywh: tuple[int, 
     first, last = box2d_xywh[1] // TILE, -(-(box2d_xywh[1] + box2d_xywh[3]) // TILE)
     if len(offsets) != len(sums) + 1 or len(offsets) <= last * across:
         raise DamagedError("the header lists too few tiles")
-    start, end = int(offsets[first * across]), int(offsets[last * across])
+    start, end = (_number(header.offsets, place * across) for place in (first, last))
     body = _FIXED + int.from_bytes(head[8:12], "little")
     if not header.bands:
         at = body + start
@@ -183,12 +183,16 @@ def _tiles(descriptor: int, head: bytes, header: Header, box2d_xywh: tuple[int, 
     codec, bands = _zstd(), []
     for row in range(first, last):
         band = stored[int(edges[row] - edges[first]) : int(edges[row + 1] - edges[first])]
-        size = int(offsets[(row + 1) * across]) - int(offsets[row * across])
+        size = _number(header.offsets, (row + 1) * across) - _number(header.offsets, row * across)
         try:
             bands.append(codec.decompress(band, size, asbytes=True))
         except (OSError, ValueError) as error:
             raise DamagedError(f"row {row} of tiles cannot be decompressed: {error}") from error
     return Tiles(np.frombuffer(b"".join(bands), np.uint8), offsets, sums), start
+
+
+def _number(numbers: bytes, place: int) -> int:
+    return int.from_bytes(numbers[4 * place : 4 * place + 4], sys.byteorder)
 
 
 def _map(header: Header, data: NDArray[Any], legend: Legend | None) -> LabelMap:

@@ -106,8 +106,9 @@ class Tiles(NamedTuple):
 def tile_grid(size_hw: tuple[int, int], dtype: Any, tile: int) -> tuple[int, int]:
     """How many (rows of tiles, tiles in a row) a map has."""
     height, width = size_hw
-    if np.dtype(dtype) not in (np.uint8, np.uint16, np.uint32):
-        raise ValueError(f"label maps hold uint8, uint16 or uint32, got {np.dtype(dtype)}")
+    kind = np.dtype(dtype)
+    if kind.kind != "u" or kind.itemsize > 4:
+        raise ValueError(f"label maps hold uint8, uint16 or uint32, got {kind}")
     if not 1 <= tile <= MAX_TILE or height < 1 or width < 1:
         raise ValueError(f"tile={tile} (1..{MAX_TILE} are allowed) and a map of {size_hw} (at least 1×1)")
     return -(-height // tile), -(-width // tile)
