@@ -18,7 +18,7 @@ from smalti.store.schema import to_rows
 if TYPE_CHECKING:
     from smalti.store.version import DatasetVersion
 
-__all__ = ["load", "load_rows", "save"]
+__all__ = ["load", "load_checked", "load_rows", "save"]
 
 Prepare = Callable[[Sequence[Frame]], tuple[list[Frame], list[Failed]]]
 Count = Callable[[Sequence[Frame]], tuple[list[Sequence[MaskFacts] | None], list[Failed]]]
@@ -51,6 +51,13 @@ def load(
         _load_few(version, few, count, failed)
     else:
         load_rows(version, _rows(chain(few, records), count, failed))
+    return failed
+
+
+def load_checked(version: "DatasetVersion", records: Sequence[Frame]) -> list[Failed]:
+    """Up to `ingest.FEW` records that were checked when they were read; returns those that the store refuses."""
+    failed: list[Failed] = []
+    _load_few(version, [ingest.filled(record) for record in records], None, failed)
     return failed
 
 

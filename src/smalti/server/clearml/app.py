@@ -115,7 +115,7 @@ class Api:
         if wanted is None:
             raise Fault(404, f"there is no endpoint {name!r} on this server")
         self.hub.allow(caller, wanted.role)
-        return wanted.run(self.hub, Asked(_decoded(raw, headers.get("content-type", ""))), caller)
+        return wanted.run(self.hub, Asked(_decoded(raw, headers.get("content-type", ""), wanted.raw)), caller)
 
 
 async def _whole_body(receive: Any, headers: dict[str, str]) -> bytes:
@@ -133,14 +133,14 @@ async def _whole_body(receive: Any, headers: dict[str, str]) -> bytes:
     return b"".join(pieces)
 
 
-def _decoded(raw: bytes, content_type: str) -> dict[str, Any]:
-    """The JSON object of a body; JSON-lines become `{"lines": [...]}`."""
+def _decoded(raw: bytes, content_type: str, kept: str) -> dict[str, Any]:
+    """The JSON object of a body; JSON-lines become `{"lines": [...]}`. What is in the list `kept` stays text."""
     if not raw.strip():
         return {}
     try:
         if "json-lines" in content_type or "jsonlines" in content_type:
-            return {"lines": msgspec.json.decode_lines(raw)} if hasattr(msgspec.json, "decode_lines") else _lines(raw)
-        found = msgspec.json.decode(raw)
+            return {"lines": [msgspec.json.decode(line) for line in raw.split(b"\n") if line.strip()]}
+        found = msgspec.json.decode(raw) if not kept else _shallow(raw, kept)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Fault(400, f"the body is no JSON: {error}") from None
     if found is None:
@@ -150,8 +150,13 @@ def _decoded(raw: bytes, content_type: str) -> dict[str, Any]:
     return found
 
 
-def _lines(raw: bytes) -> dict[str, Any]:
-    return {"lines": [msgspec.json.decode(line) for line in raw.split(b"\n") if line.strip()]}
+def _shallow(raw: bytes, kept: str) -> Any:
+    if not raw.lstrip().startswith(b"{"):
+        return msgspec.json.decode(raw)
+    parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    is_list = kept in parts and bytes(parts[kept]).startswith(b"[")
+    found = {key: msgspec.json.decode(part) for key, part in parts.items() if key != kept or not is_list}
+    return found | ({kept: msgspec.json.decode(parts[kept], type=list[msgspec.Raw])} if is_list else {})
 
 
 def _query(scope: Scope, key: str) -> str | None:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from smalti.errors import VersionError
 from smalti.server.auth import RANKS, Identity
 from smalti.server.clearml.envelope import Fault
+from smalti.server.clearml.pages import Pages
 from smalti.server.service import Service
 from smalti.store import Dataset, DatasetVersion, Store
 from smalti.store.catalog import Catalog
@@ -37,16 +38,21 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint: `run(hub, asked, caller)` answers with what goes into `data`."""
+    """One endpoint: `run(hub, asked, caller)` answers with what goes into `data`.
+
+    Attributes:
+        raw: a key of the body whose list holds JSON texts (`msgspec.Raw`), which the endpoint reads itself.
+    """
 
     name: str
     role: str
     run: Callable[..., dict[str, Any]]
+    raw: str = ""
 
 
-def endpoint(name: str, role: str) -> Callable[[Callable[..., dict[str, Any]]], Endpoint]:
+def endpoint(name: str, role: str, *, raw: str = "") -> Callable[[Callable[..., dict[str, Any]]], Endpoint]:
     """Mark a function as the answer to an endpoint, for callers of at least this role."""
-    return lambda run: Endpoint(name, role, run)
+    return lambda run: Endpoint(name, role, run, raw)
 
 
 class Kept(dict[str, Any]):
@@ -99,6 +105,7 @@ class Hub:
     service: Service
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _kept: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict)
+    pages: Pages = field(default_factory=Pages)
 
     @property
     def store(self) -> Store:
@@ -212,11 +219,6 @@ class Hub:
             self._kept.move_to_end(key)
             while len(self._kept) > 64:
                 self._kept.popitem(last=False)
-
-    def take_back(self, key: Any) -> Any:
-        """What was kept, which is no longer kept after this; None for nothing."""
-        with self._lock:
-            return self._kept.pop(key, None)
 
     def tags_fit(self, wanted: Iterable[str] | None, tags: Iterable[str]) -> bool:
         """Whether tags are as asked: at least one of the plain ones, none of those with a minus."""

@@ -1,8 +1,8 @@
 """frames.*: counts, iteration, frames by id.
 
 A scroll is its id: the id says which states of which drafts are read and how far the scroll has come. So a restart of
-the server loses no scroll, a request that is sent again is answered again, and no state of clients is kept; iterators
-that are at work are remembered only to be quick.
+the server loses no scroll, a request that is sent again is answered again, and no state of clients is kept; pages are
+remembered only to be quick.
 """
 
 import base64
@@ -12,15 +12,13 @@ from typing import Any
 
 import msgspec
 
-from smalti.errors import QueryError, VersionError
-from smalti.iterate import ViewIterator
+from smalti.errors import VersionError
 from smalti.order import Position
 from smalti.server.clearml.asked import Asked
 from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Caller, Endpoint, Hub, endpoint
-from smalti.server.clearml.shown import frame_json, served_json
+from smalti.server.clearml.shown import frame_json
 from smalti.server.clearml.views import Pins, pins_of, spec_of, view_of
-from smalti.view import DataView
 from smalti.viewspec import DEFAULT_SEED
 
 __all__ = ["ENDPOINTS"]
@@ -141,57 +139,21 @@ def _next(hub: Hub, asked: Asked, dataview: Any) -> dict[str, Any]:
     reset = asked.flag("reset_scroll") and asked.flag("force_scroll_id", True)
     position = "" if given is None or reset else given.position
     number = given.number if given else token_hex(8)
-    iterator = _iterator(hub, view, number, position)
-    served, eof = _take(iterator, size)
-    scroll = Scroll(given.pins if given else pins_of(view), iterator.state(), seed, number)
-    if not eof:
-        hub.remember(("iterator", number, scroll.position), (view, iterator))
-    paths = asked.texts("projection")
-    frames = [served_json(item, view.mapping, paths or None) for item in served]
+    page = hub.pages.get(view, position, size, asked.texts("projection") or None)
     return {
-        "frames": frames,
-        "frames_returned": len(frames),
-        "scroll_id": str(scroll),
-        "eof": eof,
+        "frames": page.frames,
+        "frames_returned": len(page.frames),
+        "scroll_id": str(Scroll(given.pins if given else pins_of(view), page.state, seed, number)),
+        "eof": page.eof,
         "roi_stats": {},
         "scroll_state": {},
         "random_seed": DEFAULT_SEED if view.iteration.random_seed is None else view.iteration.random_seed,
     }
 
 
-def _iterator(hub: Hub, view: DataView, number: str, position: str) -> ViewIterator:
-    known = hub.take_back(("iterator", number, position)) if position else None
-    if known is not None and known[0] is view:
-        found: ViewIterator = known[1]
-        return found
-    try:
-        return view.iterate(resume=position or None, output="records")
-    except QueryError as error:
-        raise Fault(400, f"this scroll cannot go on, start the iteration again: {error.reason}") from None
-
-
-def _take(iterator: ViewIterator, size: int) -> tuple[list[Any], bool]:
-    """Up to so many frames, and whether they are the last. With a frame for every ROI, all of one frame come together."""
-    found: list[Any] = []
-    left = iterator.left
-    done = iterator.delivered
-    is_between = True
-    while len(found) < size or not is_between:
-        if is_between and left is not None and iterator.delivered >= left:
-            break
-        try:
-            found.append(next(iterator))
-        except StopIteration:
-            break
-        is_between, done = iterator.delivered != done, iterator.delivered
-    return found, left is not None and iterator.delivered >= left
-
-
 @endpoint("frames.clear_get_next_state", "viewer")
 def clear_state(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
-    given = _scroll(asked.text("scroll_id"), None)
-    if given is not None:
-        hub.take_back(("iterator", given.number, given.position))
+    _scroll(asked.text("scroll_id"), None)
     return {}
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from smalti import wire
 from smalti.errors import AccessDenied, FrameError, SmaltiError
 from smalti.records import Frame
@@ -11,10 +13,14 @@ from smalti.server.clearml.hub import Caller, Endpoint, Hub, Kept, endpoint
 from smalti.server.clearml.versions import require_draft
 from smalti.storage import parse_uri
 from smalti.store import DatasetVersion
-from smalti.store.ingest import FEW
+from smalti.store.ingest import FEW, calm
+from smalti.store.loading import load_checked
 from smalti.store.vectors import vector_at
 
 __all__ = ["ENDPOINTS"]
+
+_frame = msgspec.json.Decoder(Frame).decode
+_decode = msgspec.json.Decoder().decode
 
 _READ_ONLY = (
     "dataset",
@@ -33,13 +39,14 @@ _READ_ONLY = (
 """What only a server says about a frame; a client that saves what it has read sends it back."""
 
 
-@endpoint("datasets.save_frames", "annotator")
+@endpoint("datasets.save_frames", "annotator", raw="frames")
 def save_frames(hub: Hub, asked: Asked, caller: Caller) -> dict[str, Any]:
     version = hub.version(asked.needed("version"))
     require_draft(version)
     given = asked.items("frames")
-    records, failed = _read(hub, version, given)
-    failed |= _store(version, records)
+    with calm():
+        records, failed = _read(hub, version, given)
+        failed |= _store(version, records)
     stored = [record for record in records if record.id not in failed]
     if stored:
         hub.service.tell(caller.who, "save frames", version, frames=len(stored))
@@ -100,10 +107,15 @@ def _read(hub: Hub, version: DatasetVersion, given: Sequence[Any]) -> tuple[list
     }
     records: dict[str, Frame] = {}
     failed: dict[str, str] = {}
-    for position, item in enumerate(given):
-        frame_id = str(item["id"]) if isinstance(item, Mapping) and item.get("id") is not None else f"#{position}"
+    for position, text in enumerate(given):
+        record, item = _plain(text)
+        found_id = record.id if record is not None else item.get("id") if isinstance(item, Mapping) else None
+        frame_id = f"#{position}" if found_id is None else str(found_id)
         try:
-            record = wire.from_dict(_clean(item))
+            if record is None:
+                record = wire.from_dict(_clean(item))
+            else:
+                wire.validate(record)
             record.id = record.id or wire.stable_id(record)
             _check_places(hub, record)
             _check_vectors(record, vectors)
@@ -113,6 +125,16 @@ def _read(hub: Hub, version: DatasetVersion, given: Sequence[Any]) -> tuple[list
             failed.pop(frame_id, None)
             records[record.id] = record
     return list(records.values()), {key: text for key, text in failed.items() if key not in records}
+
+
+def _plain(item: Any) -> tuple[Frame | None, Any]:
+    """The record in a JSON text that needs no change, as nearly all do; else what the text holds."""
+    if not isinstance(item, msgspec.Raw):
+        return None, item
+    try:
+        return _frame(item), None
+    except (msgspec.DecodeError, RecursionError):  # another dialect, keys that the records do not know, or no frame
+        return None, _decode(item)
 
 
 def _clean(item: Any) -> Any:
@@ -172,7 +194,7 @@ def _store(version: DatasetVersion, records: Sequence[Frame]) -> dict[str, str]:
     """Store records; in portions that need no lease, so that two clients may write at once."""
     failed: dict[str, str] = {}
     for start in range(0, len(records), FEW):
-        for item in version.add_frames(records[start : start + FEW]):
+        for item in load_checked(version, records[start : start + FEW]):
             failed[item.id or "?"] = item.error
     return failed
 

@@ -7,6 +7,8 @@ import msgspec
 from smalti.errors import QueryError, SmaltiError
 from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Hub
+from smalti.server.clearml.tables import WireTable
+from smalti.store import DatasetVersion
 from smalti.store.table import VersionTable
 from smalti.view import DataView
 
@@ -55,12 +57,14 @@ def view_of(hub: Hub, spec: dict[str, Any], pins: Pins | None = None) -> DataVie
         Fault: it names no versions, or some that do not exist.
         QueryError: a text in it cannot be read.
     """
-    tables = [_table(hub, entry, pins or {}) for entry in spec.get("versions") or ()]
-    if not tables:
+    versions = [_version(hub, entry) for entry in spec.get("versions") or ()]
+    if not versions:
         raise Fault(400, "dataview.versions is empty; name at least one dataset and version")
-    key = (msgspec.json.encode(spec, order="sorted"), *(table.fingerprint for table in tables))
+    states = [_State(version, pins or {}, hub) for version in versions]
+    key = (msgspec.json.encode(spec, order="sorted"), *(state.fingerprint for state in states))
 
     def make() -> DataView:
+        tables = [WireTable(state.table(), hub.catalog) for state in states]
         try:
             view = DataView.from_spec(spec, tables)
         except (TypeError, ValueError, AttributeError) as error:
@@ -73,18 +77,36 @@ def view_of(hub: Hub, spec: dict[str, Any], pins: Pins | None = None) -> DataVie
     return hub.remembered(("view", key), make)
 
 
-def _table(hub: Hub, entry: dict[str, Any], pins: Pins) -> VersionTable:
+def _version(hub: Hub, entry: dict[str, Any]) -> DatasetVersion:
     version_id, dataset_id = entry.get("version"), entry.get("dataset")
     if not isinstance(version_id, str) or not isinstance(dataset_id, str):
         raise Fault(400, "every entry of dataview.versions has a dataset and a version, both ids")
-    version = hub.version(version_id, dataset_id)
-    pin = pins.get(version.id)
-    if version.is_published or pin is None:
-        return hub.service.table(version)
-    table = VersionTable(version)
-    if table.rows.version != pin:
-        table.rows = version.dataset.engine.at(version.row.branch, pin).snapshot()
-    return table
+    return hub.version(version_id, dataset_id)
+
+
+class _State:
+    """The state of a version that a request means: the one that its scroll began with, else the newest."""
+
+    def __init__(self, version: DatasetVersion, pins: Pins, hub: Hub) -> None:
+        self._version = version
+        self._pin = None if version.is_published else pins.get(version.id)
+        self._table = hub.service.table(version) if self._pin is None else None
+
+    @property
+    def fingerprint(self) -> str:
+        """As that of the table, which need not be opened for it."""
+        if self._table is not None:
+            return self._table.fingerprint
+        return f"{self._version.row.branch}:{self._pin}"
+
+    def table(self) -> VersionTable:
+        """What reads it."""
+        if self._table is not None:
+            return self._table
+        table = VersionTable(self._version)
+        if table.rows.version != self._pin:
+            table.rows = self._version.dataset.engine.at(self._version.row.branch, self._pin).snapshot()
+        return table
 
 
 def pins_of(view: DataView) -> Pins:

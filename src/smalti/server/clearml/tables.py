@@ -1,0 +1,56 @@
+"""A version as the protocol reads it: its frames say when they were saved, and into which version."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.records import Frame
+from smalti.store.catalog import Catalog
+from smalti.store.diff import BORN, UPDATED
+from smalti.store.schema import TRUTH, from_rows
+from smalti.store.table import VersionTable
+
+__all__ = ["WireTable"]
+
+_AT_ONCE = 2048
+
+
+class WireTable(VersionTable):
+    """A table whose frames carry `saved`, `updated` (epoch ms) and the versions of both beside their dataset.
+
+    Args:
+        table: what it reads.
+        catalog: says what the version was made from.
+    """
+
+    def __init__(self, table: VersionTable, catalog: Catalog) -> None:
+        self.__dict__.update(table.__dict__)
+        self._since: list[tuple[int, str]] = []
+        row = catalog.get_version(table.version)
+        while True:
+            self._since.append((row.base_version or 0, row.uuid))
+            if not row.parents:
+                break
+            row = catalog.get_version(row.parents[0])
+
+    def take(self, rows: NDArray[np.int64]) -> list[Frame]:
+        """The frames of these rows, in the order asked."""
+        found: list[Frame] = []
+        for start in range(0, len(rows), _AT_ONCE):
+            table = self._aligned(rows[start : start + _AT_ONCE], [*TRUTH.names, "updated_ms", BORN, UPDATED])
+            frames = from_rows(table)
+            columns = (table.column(name).to_pylist() for name in ("updated_ms", BORN, UPDATED))
+            for frame, at_ms, created, updated in zip(frames, *columns, strict=True):
+                frame.extra = {
+                    **frame.extra,
+                    "dataset": {"id": self.dataset, "version": self.version},
+                    "saved": at_ms,
+                    "saved_in_version": self._version_of(created),
+                    "updated": at_ms,
+                    "updated_in_version": self._version_of(updated),
+                }
+            found += frames
+        return found
+
+    def _version_of(self, number: int | None) -> str:
+        """The version of ours into which a commit of this number went: numbers go on from parent to child."""
+        return next((uuid for base, uuid in self._since if number is not None and number > base), self._since[-1][1])
