@@ -7,10 +7,12 @@ workers and masks of 2048×1024 at most 64 MiB of maps.
 """
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -106,15 +108,57 @@ def label_maps(
     return _run(works, workers, on_error)
 
 
+class _Chunk:
+    """Items that are under way together. Whoever hands them out waits once for all of them, not for each: waking up and
+    taking the interpreter from a worker costs more than handing out."""
+
+    def __init__(self, works: "list[_Work]") -> None:
+        self.works = works
+        self.ready: deque[tuple[_Work, Callable[[], LabelMap]]] = deque()
+        self._left = len(works)
+        self._changing = threading.Lock()
+        self._through = threading.Event()
+        for work in works:
+            work.chunk = self
+
+    def settle(self, work: "_Work", answer: LabelMap | BaseException) -> None:
+        """Note what became of an item; the first answer counts."""
+        with self._changing:
+            if work.answer is not None:
+                return
+            work.answer = answer
+            self._left -= 1
+            is_through = not self._left
+        if is_through:
+            self._through.set()
+
+    def wait(self) -> None:
+        """Until every item has its answer."""
+        self._through.wait()
+
+
 @dataclass(slots=True, eq=False)
 class _Work:
-    """One item on its way: what to do, for which place, and its result."""
+    """One item on its way: what to do, for which place, and what came of it."""
 
     position: int
     place: str
     task: Reading | MaskJob | Exception
     lossy: Lossy
-    result: "Future[LabelMap]" = field(default_factory=Future)
+    answer: LabelMap | BaseException | None = None
+    chunk: _Chunk | None = None
+
+    def settle(self, answer: LabelMap | BaseException) -> None:
+        """The answer, from any thread."""
+        if self.chunk is not None:
+            self.chunk.settle(self, answer)
+
+    def run(self, function: Callable[[], LabelMap]) -> None:
+        """The answer is what `function` returns or raises."""
+        try:
+            self.settle(function())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the item is handed out
+            self.settle(error)
 
 
 def _work_of(item: Item, position: int, lossy: Lossy) -> _Work:
@@ -142,29 +186,33 @@ def _work_of_frame(frame: Any, position: int, mask_id: str | int | None, legend:
 def _run(works: Iterator[_Work], workers: int | None, on_error: OnError) -> Iterator[LabelMap]:
     count = workers or available_cores()
     pool = ThreadPoolExecutor(count, thread_name_prefix="smalti")
-    under_way: deque[list[_Work]] = deque()
+    under_way: deque[_Chunk] = deque()
+    stop = threading.Event()
     try:
-        while chunk := list(islice(works, CHUNK * count)):
-            _submit(chunk, pool)
+        while listed := list(islice(works, CHUNK * count)):
+            chunk = _Chunk(listed)
+            _submit(chunk, pool, count, stop)
             under_way.append(chunk)
             if len(under_way) == 2:
                 yield from _collect(under_way.popleft(), on_error)
         while under_way:
             yield from _collect(under_way.popleft(), on_error)
     finally:
+        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _collect(chunk: list[_Work], on_error: OnError) -> Iterator[LabelMap]:
-    for work in chunk:
-        try:
-            found: LabelMap | None = work.result.result()
-        except (SmaltiError, OSError) as error:
-            _locate(error, work.place)
+def _collect(chunk: _Chunk, on_error: OnError) -> Iterator[LabelMap]:
+    chunk.wait()
+    for work in chunk.works:
+        found, work.answer = work.answer, None  # a map that was handed out is no longer held
+        if isinstance(found, (SmaltiError, OSError)):
+            _locate(found, work.place)
             if on_error == "raise":
-                raise
-            found = on_error(work.position, error) if callable(on_error) else None
-        work.result = Future()  # a map that was handed out is no longer held
+                raise found
+            found = on_error(work.position, found) if callable(on_error) else None
+        elif isinstance(found, BaseException):
+            raise found
         if found is not None:
             yield found
 
@@ -178,57 +226,54 @@ def _locate(error: Exception, place: str) -> None:
         error.add_note(place)
 
 
-def _submit(chunk: list[_Work], pool: ThreadPoolExecutor) -> None:
+def _submit(chunk: _Chunk, pool: ThreadPoolExecutor, workers: int, stop: threading.Event) -> None:
     """Hand out a chunk: a clip's pictures as one run, remote files fetched together, everything else one by one."""
     runs: dict[tuple[Any, ...], list[_Work]] = {}
     remote: list[_Work] = []
-    for work in chunk:
+    for work in chunk.works:
         task = work.task
         if isinstance(task, Exception):
-            work.result.set_exception(task)
+            work.settle(task)
         elif isinstance(task, MaskJob):
             if codecs.is_video(task.content_type, task.content[:HEAD_BYTES]):
                 runs.setdefault((id(task.data), task.content_type), []).append(work)
             else:
-                _start(pool, work, lambda work=work, task=task: _decode(task, work.lossy))  # type: ignore[misc]
+                chunk.ready.append((work, partial(_decode, task, work.lossy)))
         elif task.is_clip:
             runs.setdefault((task.uri, task.content_type), []).append(work)
         elif storage.parse_uri(task.uri).is_local:
-            _start(pool, work, lambda task=task: read_mask(task))  # type: ignore[misc]
+            chunk.ready.append((work, partial(read_mask, task)))
         else:
             remote.append(work)
     for run in runs.values():
         run.sort(key=lambda work: getattr(work.task, "at_ms", 0))
         follow = _read_clip if isinstance(run[0].task, Reading) else _read_bytes
-        _guard(pool.submit(follow, run, pool), run)
+        pool.submit(_guarded, follow, run, pool)
     if remote:
-        _guard(pool.submit(_fetch, remote, pool), remote)
+        pool.submit(_guarded, _fetch, remote, pool)
+    for _ in range(min(workers, len(chunk.ready))):
+        pool.submit(_work_off, chunk, stop)
 
 
-def _start(pool: ThreadPoolExecutor, work: _Work, function: Callable[[], LabelMap]) -> None:
-    """Run on the pool; the result goes to the work, and so does anything that is raised."""
-
-    def pass_on(done: "Future[LabelMap]") -> None:
-        if done.cancelled():
-            work.result.cancel()
-        elif (error := done.exception()) is not None:
-            work.result.set_exception(error)
-        else:
-            work.result.set_result(done.result())
-
-    pool.submit(function).add_done_callback(pass_on)
+def _work_off(chunk: _Chunk, stop: threading.Event) -> None:
+    """Take one item after the other until none is left, as all workers do."""
+    while not stop.is_set():
+        try:
+            work, function = chunk.ready.popleft()
+        except IndexError:
+            return
+        work.run(function)
 
 
-def _guard(future: "Future[None]", works: list[_Work]) -> None:
-    """What ends a run ends every work of it that has no result yet: nobody waits for ever."""
-
-    def pass_on(done: "Future[None]") -> None:
-        error = None if done.cancelled() else done.exception()
-        for work in works if error is not None else ():
-            if not work.result.done():
-                work.result.set_exception(error)
-
-    future.add_done_callback(pass_on)
+def _guarded(
+    follow: Callable[[list[_Work], ThreadPoolExecutor], None], works: list[_Work], pool: ThreadPoolExecutor
+) -> None:
+    """What ends a run ends every item of it that has no answer yet: nobody waits for ever."""
+    try:
+        follow(works, pool)
+    except BaseException as error:  # noqa: BLE001 - it is raised again where the items are handed out
+        for work in works:
+            work.settle(error)
 
 
 def _decode(job: MaskJob, policy: Lossy) -> LabelMap:
@@ -246,12 +291,10 @@ def _read_clip(run: list[_Work], pool: ThreadPoolExecutor) -> None:
     """One forward pass on this thread; labels that cost more than the pictures go to the others."""
     readings = [work.task for work in run if isinstance(work.task, Reading)]
     for work, (_reading, ready) in zip(run, read_run(readings), strict=True):
-        if isinstance(ready, DecodeError):
-            work.result.set_exception(ready)
-        elif isinstance(ready, LabelMap):
-            work.result.set_result(ready)
+        if isinstance(ready, (DecodeError, LabelMap)):
+            work.settle(ready)
         else:
-            _start(pool, work, ready)
+            pool.submit(work.run, ready)
 
 
 def _read_bytes(run: list[_Work], pool: ThreadPoolExecutor) -> None:
@@ -262,15 +305,10 @@ def _read_bytes(run: list[_Work], pool: ThreadPoolExecutor) -> None:
             try:
                 raster = clip.at(job.at_ms)
             except DecodeError as error:
-                work.result.set_exception(error)
+                work.settle(error)
                 continue
-            _start(
-                pool,
-                work,
-                lambda raster=raster, job=job, policy=work.lossy: decode_raster(  # type: ignore[misc]
-                    raster, job.legend, lossy=policy, scheme=job.scheme
-                ),
-            )
+            label = partial(decode_raster, raster, job.legend, lossy=work.lossy, scheme=job.scheme)
+            pool.submit(work.run, label)
 
 
 def _fetch(works: list[_Work], pool: ThreadPoolExecutor) -> None:
@@ -278,6 +316,6 @@ def _fetch(works: list[_Work], pool: ThreadPoolExecutor) -> None:
     readings = [work.task for work in works if isinstance(work.task, Reading)]
     for work, reading, got in zip(works, readings, storage.fetch_many([r.uri for r in readings]), strict=True):
         if isinstance(got, OSError):
-            work.result.set_exception(got)
+            work.settle(got)
         else:
-            _start(pool, work, lambda reading=reading, got=got: read_mask(reading, got))  # type: ignore[misc]
+            pool.submit(work.run, partial(read_mask, reading, got))
