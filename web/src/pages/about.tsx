@@ -5,6 +5,7 @@ import { ApiError, say } from "../lib/http";
 import { useResource } from "../lib/resource";
 import type { Version } from "../lib/types";
 import { canEdit } from "../ui/shell";
+import { splitTags } from "../ui/tags";
 import { Button, copyText, ErrorNote, Spinner, toast } from "../ui/widgets";
 
 /** The version's own JSON: to read, and in a draft to edit. */
@@ -78,10 +79,7 @@ export function InfoTab({ version, reload }: { version: Version; reload: () => v
     try {
       await versions.change(version, {
         description,
-        tags: tags
-          .split(",")
-          .map((t) => t.trim())
-          .filter(Boolean),
+        tags: splitTags(tags),
       });
       setEditing(false);
       reload();

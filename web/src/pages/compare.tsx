@@ -9,6 +9,7 @@ import type { DiffItem, Version } from "../lib/types";
 import { page } from "../lib/url";
 import { useTitle } from "../ui/shell";
 import { Button, Empty, ErrorNote, Spinner } from "../ui/widgets";
+import { ChangedPixels } from "./changed-pixels";
 
 /** Two versions side by side: which frames differ, in what, and which pixels of their masks. */
 export default function ComparePage() {
@@ -162,6 +163,18 @@ function Changes({ frame, old, young }: { frame: string; old: Version; young: Ve
       {found.data.pixels.length > 0 && (
         <>
           <h3>Pixels that changed: {count(moved)}</h3>
+          <div class="changed-list">
+            {[...new Map(found.data.pixels.map((m) => [`${m.source}/${m.mask}`, m])).values()].map((m) => (
+              <ChangedPixels
+                key={`${m.source}/${m.mask}`}
+                frame={frame}
+                source={m.source}
+                mask={m.mask}
+                old={old}
+                young={young}
+              />
+            ))}
+          </div>
           <table class="table">
             <thead>
               <tr>

@@ -2,12 +2,24 @@ import { useState } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
 import { datasets, projects } from "../lib/api";
 import { ago, compact, count, plural } from "../lib/format";
+import { useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { Dataset, Project } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
-import { Icon } from "../ui/icons";
 import { canAdmin, canEdit, useTitle } from "../ui/shell";
-import { AskDialog, Button, ConfirmDialog, copyText, Empty, ErrorNote, Menu, Spinner, Tabs } from "../ui/widgets";
+import { readTags, splitTags, TagFilter, tagsFit, tagsOf } from "../ui/tags";
+import {
+  AskDialog,
+  Button,
+  ConfirmDialog,
+  copyText,
+  Empty,
+  ErrorNote,
+  Menu,
+  SearchField,
+  Spinner,
+  Tabs,
+} from "../ui/widgets";
 
 const NO_PROJECT = "no project";
 const projectName = (name: string): string => name || NO_PROJECT;
@@ -27,19 +39,19 @@ export default function DatasetsPage() {
   const location = useLocation();
   const { query, path } = location;
   const project = params.project;
-  const list = useResource(() => datasets.list(), []);
-  const groups = useResource(() => projects.list(), []);
+  const turn = useTurn((change) => Boolean(change.dataset));
+  const list = useResource(() => datasets.list(), [turn]);
+  const groups = useResource(() => projects.list(), [turn]);
   const [making, setMaking] = useState(false);
   useTitle([{ text: "Datasets", href: page.datasets() }, ...(project ? [{ text: project }] : [])]);
   const set = (patch: Record<string, string>) => location.route(path + queryText({ ...query, ...patch }), true);
   const view = project ? "list" : query.view === "project" ? "project" : "list";
-  const tag = query.tag ?? "";
+  const tags = readTags(query);
   const shown = (list.data ?? [])
     .filter((d) => !project || projectName(d.project ?? "") === project)
     .filter((d) => matches(d, query.q ?? ""))
-    .filter((d) => !tag || d.tags.includes(tag))
+    .filter((d) => tagsFit(d.tags, tags))
     .sort((a, b) => (query.sort === "name" ? a.name.localeCompare(b.name) : b.updated.localeCompare(a.updated)));
-  const tags = [...new Set((list.data ?? []).flatMap((d) => d.tags))].sort();
   return (
     <main class="page">
       <div class="toolbar">
@@ -56,24 +68,8 @@ export default function DatasetsPage() {
           />
         )}
         <span class="grow" />
-        <label class="search">
-          <Icon name="search" />
-          <input
-            type="search"
-            placeholder="Name, tag or label"
-            aria-label="Search datasets"
-            value={query.q ?? ""}
-            onInput={(e) => set({ q: e.currentTarget.value })}
-          />
-        </label>
-        {tags.length > 0 && (
-          <select aria-label="Tag" value={tag} onChange={(e) => set({ tag: e.currentTarget.value })}>
-            <option value="">any tag</option>
-            {tags.map((t) => (
-              <option key={t}>{t}</option>
-            ))}
-          </select>
-        )}
+        <SearchField value={query.q ?? ""} hint="Name, tag or label" label="Search datasets" set={(q) => set({ q })} />
+        <TagFilter all={tagsOf(list.data ?? [])} query={tags} set={set} />
         <select aria-label="Sort" value={query.sort ?? ""} onChange={(e) => set({ sort: e.currentTarget.value })}>
           <option value="">recent first</option>
           <option value="name">by name</option>
@@ -167,10 +163,7 @@ function DatasetCard({ dataset, reload }: { dataset: Dataset; reload: () => void
       dataset.tags.join(", "),
       (text: string) =>
         datasets.change(dataset, {
-          tags: text
-            .split(",")
-            .map((t) => t.trim())
-            .filter(Boolean),
+          tags: splitTags(text),
         }),
     ],
     move: [

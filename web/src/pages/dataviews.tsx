@@ -6,9 +6,9 @@ import { useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { Dataview } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
-import { Icon } from "../ui/icons";
 import { canEdit, useTitle } from "../ui/shell";
-import { AskDialog, attempt, Button, ConfirmDialog, Empty, ErrorNote, Menu, Spinner } from "../ui/widgets";
+import { readTags, TagFilter, tagsFit, tagsOf } from "../ui/tags";
+import { AskDialog, attempt, Button, ConfirmDialog, Empty, ErrorNote, Menu, SearchField, Spinner } from "../ui/widgets";
 
 /** Saved views: which frames of which versions, in which order, as which classes. */
 export default function DataviewsPage() {
@@ -21,22 +21,17 @@ export default function DataviewsPage() {
   useTitle([{ text: "Dataviews" }]);
   const set = (patch: Record<string, string>) => location.route(path + queryText({ ...query, ...patch }), true);
   const words = (query.q ?? "").toLowerCase();
-  const shown = (list.data ?? []).filter((v) => `${v.name}\n${v.tags.join("\n")}`.toLowerCase().includes(words));
+  const tags = readTags(query);
+  const shown = (list.data ?? [])
+    .filter((v) => `${v.name}\n${v.tags.join("\n")}`.toLowerCase().includes(words))
+    .filter((v) => tagsFit(v.tags, tags));
   return (
     <main class="page">
       <div class="toolbar">
         <h1>Dataviews</h1>
         <span class="grow" />
-        <label class="search">
-          <Icon name="search" />
-          <input
-            type="search"
-            placeholder="Name or tag"
-            aria-label="Search dataviews"
-            value={query.q ?? ""}
-            onInput={(e) => set({ q: e.currentTarget.value })}
-          />
-        </label>
+        <SearchField value={query.q ?? ""} hint="Name or tag" label="Search dataviews" set={(q) => set({ q })} />
+        <TagFilter all={tagsOf(list.data ?? [])} query={tags} set={set} />
         <label class="inline">
           <input
             type="checkbox"

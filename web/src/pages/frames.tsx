@@ -80,7 +80,7 @@ export function FrameBrowser({ version, search, query, set, open }: Props) {
           {total === null ? "…" : `${count(total)} of ${count(version.frames ?? total)}`}
         </span>
         <select aria-label="Order" value={query.sort ?? ""} onChange={(e) => set({ sort: e.currentTarget.value })}>
-          <option value="">by context and time</option>
+          <option value="">by context</option>
           <option value="id">by id</option>
           <option value="-id">by id, backwards</option>
           <option value="timestamp">by time</option>

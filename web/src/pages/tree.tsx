@@ -6,7 +6,8 @@ import type { Dataset, Version } from "../lib/types";
 import { page } from "../lib/url";
 import { Icon } from "../ui/icons";
 import { canAdmin, canEdit } from "../ui/shell";
-import { AskDialog, Button, ConfirmDialog, copyText, Dialog, ErrorNote, Menu } from "../ui/widgets";
+import { readTags, TagFilter, type TagQuery, tagsFit, tagsOf } from "../ui/tags";
+import { AskDialog, Button, ConfirmDialog, copyText, Dialog, ErrorNote, Menu, SearchField } from "../ui/widgets";
 
 interface TreeProps {
   dataset: Dataset;
@@ -21,15 +22,32 @@ export function VersionTree({ dataset, versions, now, open, reload }: TreeProps)
   const [words, setWords] = useState("");
   const [flat, setFlat] = useState(false);
   const [making, setMaking] = useState(false);
-  const shown = versions.filter((v) => v.name.toLowerCase().includes(words.toLowerCase()));
+  /** On a narrow screen only the open version is listed, until somebody asks for all. */
+  const [every, setEvery] = useState(false);
+  const [state, setState] = useState("");
+  const [tags, setTags] = useState<TagQuery>({ tags: [], match: "any" });
+  const shown = versions
+    .filter((v) => v.name.toLowerCase().includes(words.toLowerCase()))
+    .filter((v) => !state || v.state === state)
+    .filter((v) => tagsFit(v.tags, tags));
   const list = flat ? [...shown].sort((a, b) => b.updated.localeCompare(a.updated)) : shown;
   return (
-    <aside class="tree" aria-label="Versions">
+    <aside class={every ? "tree every" : "tree"} aria-label="Versions">
       <header>
         <h2>
           Versions <span class="muted">{versions.length}</span>
         </h2>
         <span class="grow" />
+        {versions.length > 1 && (
+          <Button
+            class="only-narrow"
+            icon={every ? "up" : "down"}
+            label={every ? "Only the open version" : "All versions"}
+            kind="ghost"
+            aria-expanded={every}
+            onClick={() => setEvery(!every)}
+          />
+        )}
         <Button
           icon={flat ? "tree" : "list"}
           label={flat ? "As a tree" : "As a list"}
@@ -44,17 +62,16 @@ export function VersionTree({ dataset, versions, now, open, reload }: TreeProps)
           onClick={() => setMaking(true)}
         />
       </header>
-      {versions.length > 6 && (
-        <label class="search">
-          <Icon name="search" />
-          <input
-            type="search"
-            placeholder="Search"
-            aria-label="Search versions"
-            value={words}
-            onInput={(e) => setWords(e.currentTarget.value)}
-          />
-        </label>
+      {versions.length > 6 && <SearchField value={words} hint="Search" label="Search versions" set={setWords} />}
+      {versions.length > 2 && (
+        <div class="line tree-filter">
+          <select aria-label="State" value={state} onChange={(e) => setState(e.currentTarget.value)}>
+            <option value="">every state</option>
+            <option value="draft">drafts</option>
+            <option value="published">published</option>
+          </select>
+          <TagFilter all={tagsOf(versions)} query={tags} set={(next) => setTags(readTags(next))} />
+        </div>
       )}
       <ul>
         {list.map((v) => (
@@ -113,6 +130,7 @@ function TreeRow({ dataset, version, others, depth, on, open, reload }: RowProps
         <span class="ellipsis">{version.name}</span>
         <span class="muted small">
           {plural(version.frames ?? 0, "frame")} · {ago(version.updated)}
+          {version.tags.length > 0 && ` · ${version.tags.join(", ")}`}
         </span>
       </a>
       {draft && <span class="state draft">draft</span>}

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { ComponentChildren, JSX } from "preact";
+import type { ComponentChildren, JSX, RefObject } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { say } from "../lib/http";
 import { Icon, type IconName } from "./icons";
@@ -218,6 +218,22 @@ export function ConfirmDialog({ title, action, danger, children, run, close }: C
   );
 }
 
+/** One line that narrows a list down. */
+export function SearchField(props: { value: string; hint: string; label: string; set: (words: string) => void }) {
+  return (
+    <label class="search">
+      <Icon name="search" />
+      <input
+        type="search"
+        placeholder={props.hint}
+        aria-label={props.label}
+        value={props.value}
+        onInput={(e) => props.set(e.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
 // --- menus -----------------------------------------------------------------------------------------------------
 
 export interface MenuItem {
@@ -228,24 +244,32 @@ export interface MenuItem {
   disabled?: boolean;
 }
 
-export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
-  const [open, setOpen] = useState(false);
+/** Something that opens below its button, and closes on Escape or a press elsewhere. */
+export function useOutside(open: boolean, close: () => void): RefObject<HTMLDivElement | null> {
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!open) return;
     const outside = (event: Event) => {
-      if (!host.current?.contains(event.target as Node)) setOpen(false);
+      if (!host.current?.contains(event.target as Node)) close();
     };
     const onEscape = (event: KeyboardEvent) => {
-      if (event.key === "Escape") setOpen(false);
+      if (event.key === "Escape") close();
     };
     document.addEventListener("pointerdown", outside);
     document.addEventListener("keydown", onEscape);
-    host.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus();
     return () => {
       document.removeEventListener("pointerdown", outside);
       document.removeEventListener("keydown", onEscape);
     };
+  }, [open]);
+  return host;
+}
+
+export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
+  const [open, setOpen] = useState(false);
+  const host = useOutside(open, () => setOpen(false));
+  useEffect(() => {
+    if (open) host.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus();
   }, [open]);
   return (
     <div class="menu" ref={host}>

@@ -42,7 +42,7 @@ const LAYER_FIELDS: Record<string, LayerField> = {
     },
   },
   tint: {
-    write: (layer) => (layer.mode.value === "alpha" ? hex(layer.tint.value).slice(1) : ""),
+    write: (layer) => (layer.tint.value === layer.firstTint ? "" : hex(layer.tint.value).slice(1)),
     read: (layer, text) => {
       if (/^[0-9a-f]{6}$/.test(text)) layer.tint.value = fromHex(`#${text}`);
     },

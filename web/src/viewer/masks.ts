@@ -49,6 +49,7 @@ export class MaskLayer {
   readonly focus = signal<number | null>(null);
   /** How the mask is read where nobody chose: as opacity only if it says that it is that. */
   readonly firstMode: "pixel" | "alpha";
+  readonly firstTint: Rgb;
   readonly mode;
 
   constructor(
@@ -59,7 +60,8 @@ export class MaskLayer {
   ) {
     this.firstMode = info.kind === "alpha" ? "alpha" : "pixel";
     this.mode = signal<"pixel" | "alpha">(this.firstMode);
-    this.tint.value = TINTS[order % TINTS.length]!;
+    this.firstTint = TINTS[order % TINTS.length]!;
+    this.tint.value = this.firstTint;
     this.visible.value = order === 0;
   }
 

@@ -325,8 +325,8 @@ function Top({ viewer, title, close, reload, help, like }: TopProps) {
         kind="ghost"
         onClick={() => void copyText(location.href, "Address copied")}
       />
-      <Button icon="help" label="Keys (?)" kind="ghost" onClick={help} />
-      <Button icon="close" label="Close (Esc)" kind="ghost" onClick={close} />
+      <Button icon="help" label="Keys (?)" kind="ghost" class="viewer-keys" onClick={help} />
+      <Button icon="close" label="Close (Esc)" kind="ghost" class="viewer-close" onClick={close} />
     </header>
   );
 }
