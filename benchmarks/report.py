@@ -102,10 +102,15 @@ def again_tables(again: dict[str, Any], clips: dict[str, Any]) -> str:
             + "\nResident size as the kernel counts it, to a quarter of a megabyte.\n"
         )
     threads = again["threads"]
-    text += f"\n### Many masks at once\n\n`decode_masks` on {again['machine']['cores']} cores, time on the wall: "
-    text += f"{threads['per_s']['1']:.0f} masks of 2048×1024 a second with one thread, {threads['per_s']['2']:.0f} with two; "
-    text += f"{threads['scaling']:.2f}× as the median of paired runs, {threads['best_scaling']:.2f}× in the best pair. "
-    text += f"The machine's load average was {threads['load']} then: other work takes from the second thread first.\n"
+    text += f"\n### Many masks at once\n\n`decode_masks` on {again['machine']['cores']} cores: "
+    text += f"{threads['per_s']['1']:.0f} masks of 2048×1024 a second with one thread, {threads['per_s']['2']:.0f} with two: "
+    text += (
+        f"{threads['scaling']:.2f}× as the median of paired runs, without the time that other work on the machine took "
+    )
+    text += (
+        f"of the cores; with it {threads['wall_scaling']:.2f}×, {threads['best_wall_scaling']:.2f}× in the best pair, "
+    )
+    text += f"at a load average of {threads['load']}.\n"
     known = again["imports"]
     text += "\n### Import, CPU time beyond the interpreter's own start\n\n"
     names = (
