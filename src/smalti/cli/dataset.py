@@ -1,9 +1,9 @@
-"""`smalti dataset`: create, list, show, declare, delete."""
+"""`smalti dataset`: create, list, show, rename, describe, declare, delete."""
 
 import click
 
-from smalti.cli.output import as_json, json_option, say, table
-from smalti.cli.stores import dataset_row, opened, store_option, version_row
+from smalti.cli.output import answer, as_json, json_object, json_option, say, table
+from smalti.cli.stores import dataset_argument, dataset_row, opened, store_option, version_row
 
 __all__ = ["dataset"]
 
@@ -28,10 +28,8 @@ def create(
         made = store.create_dataset(name, project)
         if description or tags:
             made.describe(description=description, tags=list(tags))
-        if as_json_text:
-            as_json(dataset_row(made))
-        else:
-            say(f"created dataset {made.name}; go on with: smalti version create {made.name}@v1")
+        go_on = f"go on with: smalti version create {made.name}@v1"
+        answer(dataset_row(made), as_json_text, f"created dataset {made.name}; {go_on}")
 
 
 @dataset.command("list")
@@ -54,7 +52,7 @@ def list_(project: str | None, store_uri: str | None, as_json_text: bool) -> Non
 
 
 @dataset.command()
-@click.argument("name")
+@dataset_argument()
 @store_option
 @json_option
 def show(name: str, store_uri: str | None, as_json_text: bool) -> None:
@@ -77,26 +75,63 @@ def show(name: str, store_uri: str | None, as_json_text: bool) -> None:
 
 
 @dataset.command()
-@click.argument("name")
-@click.argument("path")
-@click.argument("kind")
+@dataset_argument()
+@click.argument("new_name", metavar="NAME")
 @store_option
-def declare(name: str, path: str, kind: str, store_uri: str | None) -> None:
-    """Promote the metadata PATH (e.g. meta.city) to a typed column, filled in for every version.
-
-    KIND is string, int, float, bool, timestamp, or vector[768] for dense vectors (see `smalti query --near`).
-    """
+@json_option
+def rename(name: str, new_name: str, store_uri: str | None, as_json_text: bool) -> None:
+    """Give DATASET another name; its id stays."""
     with opened(store_uri) as store:
-        store[name].declare(path, kind)
-    say(f"{path} is a {kind} column of {name}")
+        found = store[name]
+        found.rename(new_name)
+        answer(dataset_row(found), as_json_text, f"dataset {name} is called {new_name} now")
 
 
 @dataset.command()
-@click.argument("name")
+@dataset_argument()
+@click.option("--description", help="Free text.")
+@click.option("--tag", "tags", multiple=True, help="In place of the tags that it has; several times for several.")
+@click.option("--metadata", help="A JSON object in place of the one that it has.")
+@store_option
+@json_option
+def describe(
+    name: str,
+    description: str | None,
+    tags: tuple[str, ...],
+    metadata: str | None,
+    store_uri: str | None,
+    as_json_text: bool,
+) -> None:
+    """Change what is said about DATASET; what is not given stays."""
+    with opened(store_uri) as store:
+        found = store[name]
+        found.describe(description, tags=list(tags) or None, metadata=json_object(metadata))
+        answer(dataset_row(found), as_json_text, f"described dataset {name}")
+
+
+@dataset.command()
+@dataset_argument()
+@click.argument("path")
+@click.argument("kind", metavar="TYPE")
+@store_option
+@json_option
+def declare(name: str, path: str, kind: str, store_uri: str | None, as_json_text: bool) -> None:
+    """Promote the metadata PATH (e.g. meta.city) to a column of TYPE, filled in for every version.
+
+    Types: string, int, float, bool, timestamp; vector[NUMBERS] for a dense vector.
+    """
+    with opened(store_uri) as store:
+        store[name].declare(path, kind)
+        answer(store[name].declared, as_json_text, f"{path} is a {kind} column of {name}")
+
+
+@dataset.command()
+@dataset_argument()
 @click.option("--force", is_flag=True, help="Also where versions are published.")
 @store_option
-def delete(name: str, force: bool, store_uri: str | None) -> None:
+@json_option
+def delete(name: str, force: bool, store_uri: str | None, as_json_text: bool) -> None:
     """Delete a dataset with all of its versions."""
     with opened(store_uri) as store:
         store.delete_dataset(name, force=force)
-    say(f"deleted dataset {name}")
+    answer({"deleted": name}, as_json_text, f"deleted dataset {name}")

@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from smalti import wire
-from smalti.cli.output import as_json, json_option, progress, say, table
-from smalti.cli.stores import opened, store_option
+from smalti.cli.output import answer, as_json, check_output, json_option, progress, say, table
+from smalti.cli.stores import opened, store_option, version_argument
 from smalti.formats.folder import read_folder
 from smalti.reading import read_frames
 
 __all__ = ["frames"]
 
-_version = click.argument("reference", metavar="DATASET@VERSION")
+_TABLES = (".arrow", ".feather", ".parquet")
 
 
 @click.group()
@@ -24,7 +24,7 @@ def frames() -> None:
 
 
 @frames.command()
-@_version
+@version_argument()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--upload-to", help="Copy local files to this URI prefix and name them there.")
 @click.option("--facts", is_flag=True, help="Count the pixels of every mask on the way.")
@@ -38,11 +38,20 @@ def add(
     store_uri: str | None,
     as_json_text: bool,
 ) -> int:
-    """Add the frames in PATHS (JSON, JSON-lines, or folders of images and masks); same ids are replaced."""
+    """Add the frames in PATHS; same ids are replaced.
+
+    PATHS: JSON, JSON-lines, Arrow or Parquet files, or folders of images and masks.
+    """
     with opened(store_uri) as store, progress("adding") as advance:
         version = store.version(reference)
         before = len(version)
-        failed = version.add_frames(_counted(_all(paths), advance), upload_to=upload_to, facts=facts)
+        failed, others = [], list(paths)
+        if not upload_to and not facts and hasattr(version, "import_file"):
+            for path in filter(_is_table, paths):  # their rows go in as they are
+                failed += version.import_file(path)
+            others = [path for path in paths if not _is_table(path)]
+        if others:
+            failed += version.add_frames(_counted(_all(others), advance), upload_to=upload_to, facts=facts)
         after = len(version)
     rows = [{"id": f.id, "error": f.error, "kind": f.kind} for f in failed]
     if as_json_text:
@@ -57,7 +66,7 @@ def add(
 
 
 @frames.command("list")
-@_version
+@version_argument()
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0)
 @store_option
@@ -93,7 +102,7 @@ def _row(record: Any) -> dict[str, Any]:
 
 
 @frames.command()
-@_version
+@version_argument()
 @click.argument("frame_id")
 @store_option
 @json_option
@@ -104,22 +113,20 @@ def show(reference: str, frame_id: str, store_uri: str | None, as_json_text: boo
 
 
 @frames.command()
-@_version
+@version_argument()
 @click.argument("output", type=click.Path())
 @store_option
 @json_option
 def export(reference: str, output: str, store_uri: str | None, as_json_text: bool) -> None:
     """Write all frames to OUTPUT: .jsonl, .parquet or .arrow."""
-    with opened(store_uri) as store:
+    check_output(output)
+    with opened(store_uri) as store, progress("writing"):
         count = store.version(reference).export_file(output)
-    if as_json_text:
-        as_json({"output": output, "frames": count})
-    else:
-        say(f"wrote {count} frames to {output}")
+    answer({"output": output, "frames": count}, as_json_text, f"wrote {count} frames to {output}")
 
 
 @frames.command()
-@_version
+@version_argument()
 @click.argument("ids", nargs=-1, required=True)
 @store_option
 @json_option
@@ -127,20 +134,17 @@ def delete(reference: str, ids: tuple[str, ...], store_uri: str | None, as_json_
     """Delete frames by id from a draft."""
     with opened(store_uri) as store:
         count = store.version(reference).delete_frames(ids)
-    if as_json_text:
-        as_json({"deleted": count})
-    else:
-        say(f"deleted {count} frames")
+    answer({"deleted": count}, as_json_text, f"deleted {count} frames")
 
 
 @frames.command()
-@_version
+@version_argument()
 @click.option("--again", is_flag=True, help="Also where facts are stored already.")
 @store_option
 @json_option
 def facts(reference: str, again: bool, store_uri: str | None, as_json_text: bool) -> int:
     """Count the pixels of every mask once and store them: queries and statistics open no mask again."""
-    with opened(store_uri) as store:
+    with opened(store_uri) as store, progress("counting"):
         failed = store.version(reference).compute_facts(again=again)
     if as_json_text:
         as_json({"failed": [{"id": f.id, "error": f.error} for f in failed]})
@@ -151,9 +155,20 @@ def facts(reference: str, again: bool, store_uri: str | None, as_json_text: bool
     return 1 if failed else 0
 
 
+def _is_table(path: str) -> bool:
+    return Path(path).suffix.lower() in _TABLES
+
+
 def _all(paths: Iterable[str]) -> Iterator[Any]:
     for path in paths:
-        yield from read_folder(Path(path).resolve()).annotated() if Path(path).is_dir() else read_frames(path)
+        if Path(path).is_dir():
+            yield from read_folder(Path(path).resolve()).annotated()
+        elif _is_table(path):
+            from smalti.store.transfer import records_of
+
+            yield from records_of(path)
+        else:
+            yield from read_frames(path)
 
 
 def _counted(listed: Iterable[Any], advance: Callable[[int], None]) -> Iterator[Any]:

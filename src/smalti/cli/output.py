@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["as_json", "check_output", "is_terminal", "json_option", "progress", "say", "table"]
+__all__ = ["answer", "as_json", "check_output", "is_terminal", "json_object", "json_option", "progress", "say", "table"]
 
 json_option = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for programs.")
 
@@ -35,6 +35,29 @@ def _plain(found: Any) -> Any:
 def as_json(found: Any) -> None:
     """One JSON document on standard output."""
     click.echo(msgspec.json.format(msgspec.json.encode(found, enc_hook=_plain), indent=2).decode())
+
+
+def answer(found: Any, as_json_text: bool, *lines: str) -> None:
+    """What a verb found: as JSON for programs, else these lines for people."""
+    if as_json_text:
+        as_json(found)
+        return
+    for line in lines:
+        say(line)
+
+
+def json_object(text: str | None) -> dict[str, Any] | None:
+    """The JSON object that an option holds, None without one.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise click.UsageError(f'--metadata is no JSON object: {error}; write e.g. \'{{"city": "bremen"}}\'') from None
 
 
 def check_output(path: str, endings: Sequence[str] = (), what: str = "it") -> None:

@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from smalti.cli.output import as_json, json_option, say
+from smalti.cli.output import answer, json_option, progress, table
 from smalti.cli.stores import opened, store_option
 
 __all__ = ["store"]
@@ -19,27 +19,42 @@ def store() -> None:
 @json_option
 def maintain(store_uri: str | None, as_json_text: bool) -> None:
     """Compact and index drafts, forget old history, sweep what crashes left."""
-    with opened(store_uri) as found:
-        done = msgspec.to_builtins(found.maintain())
-    if as_json_text:
-        as_json(done)
-    else:
-        say("; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in done.items()))
+    with opened(store_uri) as found, progress("maintaining"):
+        done = found.maintain()
+    answer(
+        msgspec.to_builtins(done),
+        as_json_text,
+        *(f"tidied {name}" for name in done.tidied),
+        *(f"skipped {name}: {why}" for name, why in done.skipped.items()),
+        *(f"swept {name}" for name in done.swept),
+        f"freed {done.bytes_freed:,} bytes of old history",
+    )
 
 
 @store.command()
 @store_option
 @json_option
 def verify(store_uri: str | None, as_json_text: bool) -> int:
-    """Read everything back and compare it with hashes, counts and references."""
-    with opened(store_uri) as found:
+    """Read everything back and compare it with hashes, counts and references. Exits with 1 when something is wrong."""
+    with opened(store_uri) as found, progress("reading everything back"):
         verdict = found.verify()
-    if as_json_text:
-        as_json(msgspec.to_builtins(verdict))
-    else:
-        say("; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in msgspec.to_builtins(verdict).items()))
-        say("sound" if verdict.is_sound else "NOT sound")
+    if not as_json_text and verdict.frames:
+        table(("version", "frames"), list(verdict.frames.items()))
+    orphans = f"{len(verdict.orphans)} branch(es) without a version: smalti store maintain sweeps them"
+    answer(
+        {**msgspec.to_builtins(verdict), "sound": verdict.is_sound},
+        as_json_text,
+        *(f"WRONG {problem}" for problem in verdict.problems),
+        *([orphans] if verdict.orphans else []),
+        "sound" if verdict.is_sound else "NOT sound",
+    )
     return 0 if verdict.is_sound else 1
+
+
+def _copied(source: str | None, target: str, place: str, as_json_text: bool) -> None:
+    with opened(source) as found, progress("copying"):
+        copied = found.backup(target)
+    answer(copied, as_json_text, f"copied {sum(copied.values())} frames in {len(copied)} versions {place}")
 
 
 @store.command()
@@ -48,12 +63,7 @@ def verify(store_uri: str | None, as_json_text: bool) -> int:
 @json_option
 def backup(target: str, store_uri: str | None, as_json_text: bool) -> None:
     """Copy everything into a new store at TARGET."""
-    with opened(store_uri) as found:
-        copied = found.backup(target)
-    if as_json_text:
-        as_json(copied)
-    else:
-        say(f"copied {sum(copied.values())} frames in {len(copied)} versions to {target}")
+    _copied(store_uri, target, f"to {target}", as_json_text)
 
 
 @store.command()
@@ -64,12 +74,7 @@ def restore(source: str, store_uri: str | None, as_json_text: bool) -> None:
     """Copy everything from the store at SOURCE into this one, which must be empty."""
     with opened(store_uri) as mine:
         target = mine.uri
-    with opened(source) as found:
-        copied = found.backup(target)
-    if as_json_text:
-        as_json(copied)
-    else:
-        say(f"copied {sum(copied.values())} frames in {len(copied)} versions from {source}")
+    _copied(source, target, f"from {source}", as_json_text)
 
 
 @store.command()
@@ -80,9 +85,9 @@ def restore(source: str, store_uri: str | None, as_json_text: bool) -> None:
 @json_option
 def purge(frame_ids: tuple[str, ...], who: str, why: str, store_uri: str | None, as_json_text: bool) -> None:
     """Erase frames from every version, published ones too, with their history on disk."""
-    with opened(store_uri) as found:
+    with opened(store_uri) as found, progress("erasing"):
         erased = found.purge(frame_ids, who=who, why=why)
-    if as_json_text:
-        as_json(erased)
+    if erased and not as_json_text:
+        table(("version", "erased"), list(erased.items()))
     else:
-        say("; ".join(f"{name}: {count}" for name, count in erased.items()) or "no version has them")
+        answer(erased, as_json_text, "no version has them")

@@ -1,15 +1,27 @@
-"""What the verbs on stores share: which store, and how things are listed."""
+"""What the verbs on stores share: which store, dataset and version, how they complete, and how things are listed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from smalti.errors import SmaltiError, VersionError
+
 if TYPE_CHECKING:
     from smalti.store import Dataset, DatasetVersion
 
-__all__ = ["dataset_row", "opened", "store_option", "version_row"]
+__all__ = [
+    "dataset_argument",
+    "dataset_row",
+    "opened",
+    "split_reference",
+    "store_option",
+    "version_argument",
+    "version_row",
+    "versions_of",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,33 +45,84 @@ def opened(store_uri: str | None) -> "Iterator[Any]":
         store.close()
 
 
+def split_reference(reference: str) -> tuple[str, str]:
+    """DATASET@VERSION as its two names.
+
+    Raises:
+        VersionError: it is something else.
+    """
+    dataset, at, name = reference.rpartition("@")
+    if not at or not dataset or not name:
+        raise VersionError(f"{reference!r} is not a version; write DATASET@VERSION")
+    return dataset, name
+
+
+# --------------------------------------------------------------------------------------------------------- completion
+def _names(context: click.Context, list_: Callable[[Any], list[str]], begun: str) -> list[str]:
+    """Names in the store that the line so far speaks of; none where it cannot be opened, and none is made."""
+    from smalti.store.store import default_store_uri
+
+    uri = context.params.get("store_uri") or default_store_uri()
+    if "://" not in uri and not (Path(uri) / "catalog.sqlite").is_file():
+        return []
+    try:
+        with opened(uri) as store:
+            return [name for name in list_(store) if name.startswith(begun)]
+    except (SmaltiError, OSError):
+        return []
+
+
+def _datasets(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    return _names(context, lambda store: [dataset.name for dataset in store], begun)
+
+
+def _versions(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """DATASET@ first, and its versions once that is written."""
+    dataset, at, _rest = begun.rpartition("@")
+    if not at:
+        return [f"{name}@" for name in _datasets(context, _, begun)]
+    return _names(context, lambda store: [f"{dataset}@{version.name}" for version in store[dataset].versions()], begun)
+
+
+def versions_of(argument: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Completes the name of another version of the dataset that an earlier argument names."""
+
+    def complete(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+        dataset = str(context.params.get(argument) or "").rpartition("@")[0]
+        return _names(context, lambda store: [version.name for version in store[dataset].versions()], begun)
+
+    return complete
+
+
+def dataset_argument(name: str = "name") -> Callable[[Command], Command]:
+    """The argument DATASET, which completes."""
+    return click.argument(name, metavar="DATASET", shell_complete=_datasets)
+
+
+def version_argument(name: str = "reference", metavar: str = "DATASET@VERSION") -> Callable[[Command], Command]:
+    """The argument DATASET@VERSION, which completes."""
+    return click.argument(name, metavar=metavar, shell_complete=_versions)
+
+
+# ------------------------------------------------------------------------------------------------------------- listing
+def _said(found: Any) -> dict[str, Any]:
+    return {
+        "description": found.description,
+        "tags": found.tags,
+        "metadata": found.metadata,
+        "created": str(found.row.created),
+    }
+
+
 def dataset_row(dataset: "Dataset") -> dict[str, Any]:
     """What list and show say of a dataset."""
-    row = dataset.row
-    return {
-        "id": dataset.id,
-        "name": dataset.name,
-        "project": dataset.project,
-        "description": dataset.description,
-        "tags": dataset.tags,
-        "metadata": dataset.metadata,
-        "versions": len(dataset.versions()),
-        "created": str(row.created),
-        "updated": str(row.updated),
-    }
+    own = {"id": dataset.id, "name": dataset.name, "project": dataset.project, "versions": len(dataset.versions())}
+    return own | _said(dataset) | {"updated": str(dataset.row.updated)}
 
 
 def version_row(version: "DatasetVersion") -> dict[str, Any]:
     """What list and show say of a version."""
-    row = version.row
-    return {
-        "id": version.id,
-        "name": version.name,
-        "state": version.state,
-        "frames": len(version),
-        "parents": [parent.name for parent in version.parents],
-        "description": version.description,
-        "tags": version.tags,
-        "created": str(row.created),
-        "published": str(row.published) if row.published else None,
-    }
+    own = {"id": version.id, "name": version.name, "state": version.state, "frames": len(version)}
+    published = version.row.published
+    parents = [parent.name for parent in version.parents]
+    return own | {"parents": parents} | _said(version) | {"published": str(published) if published else None}

@@ -1,7 +1,7 @@
 """What a check found, and how it is said."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -97,6 +97,12 @@ class Report:
             "counts": self.counts(),
             "findings": [msgspec.to_builtins(f) for f in self.findings],
         }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> "Report":
+        """The report that `to_dict` wrote down, as it is kept with a version."""
+        findings = msgspec.convert(found["findings"], list[Finding])
+        return cls(findings, frames=found["frames"], masks=found["masks"])
 
     def to_json(self, *, indent: int = 2) -> str:
         """The report as JSON text."""

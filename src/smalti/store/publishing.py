@@ -5,14 +5,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from smalti.errors import CheckFailed, VersionError
 from smalti.store.counting import compute_facts, stats_of
-from smalti.store.engine import Branch
-from smalti.store.ingest import settle
+from smalti.store.ingest import make_unique
 from smalti.store.maintain import tidy
-from smalti.store.rowhash import hash_strings
 from smalti.store.rows import AuditRow, utc_now
 
 if TYPE_CHECKING:
@@ -28,6 +25,7 @@ def publish(version: "DatasetVersion", check: Any, *, force: bool, facts: bool) 
     and a publisher that dies leaves a lease that runs out, after which the version is a draft again.
     """
     catalog = version.dataset.catalog
+    version.require_draft()
     if facts:
         compute_facts(version)
     report = _checked(version, check, force)
@@ -37,7 +35,7 @@ def publish(version: "DatasetVersion", check: Any, *, force: bool, facts: bool) 
         try:
             row = catalog.get_version(version.id)
             branch = version.dataset.engine.at(row.branch)
-            make_unique(branch)
+            make_unique(branch)  # a bulk load that died while it raced an upsert may have left a second row of one id
             tidy(branch, renew)
             head = branch.snapshot()
             stats = stats_of(head)
@@ -63,26 +61,6 @@ def publish(version: "DatasetVersion", check: Any, *, force: bool, facts: bool) 
         raise VersionError(f"version {version.name} was changed by somebody else while it was published")
 
 
-def make_unique(branch: Branch) -> None:
-    """Remove what a bulk load that died while it raced an upsert may have left: a second row of one id."""
-    hashes = [hash_strings(batch.column("id")) for batch in branch.scan(["id"])]
-    if not hashes:
-        return
-    everything = np.sort(np.concatenate(hashes))
-    doubled = np.unique(everything[1:][everything[1:] == everything[:-1]])
-    if not len(doubled):
-        return
-    suspects = [
-        id_
-        for batch in branch.scan(["id"])
-        for id_, is_double in zip(
-            batch.column("id").to_pylist(), np.isin(hash_strings(batch.column("id")), doubled).tolist(), strict=True
-        )
-        if is_double
-    ]
-    settle(branch, sorted(set(suspects)))
-
-
 def _checked(version: "DatasetVersion", check: Any, force: bool) -> Any:
     """The report of the checks as plain data, None without checks.
 
@@ -95,6 +73,8 @@ def _checked(version: "DatasetVersion", check: Any, force: bool) -> Any:
     errors = getattr(report, "errors", None)
     plain = _plain(report)
     if errors and not force:
+        version.dataset.catalog.update_version(version.id, expect_state="draft", report=plain)
+        version.require_draft()  # the handle has the report
         count = len(errors) if hasattr(errors, "__len__") else errors
         raise CheckFailed(
             f"version {version.dataset.name}@{version.name} is not published: its masks have {count} error(s); "

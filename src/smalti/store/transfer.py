@@ -17,15 +17,17 @@ import pyarrow.parquet as pq
 
 from smalti import wire
 from smalti.errors import FrameError
+from smalti.parallel import available_cores
+from smalti.records import Frame
 from smalti.store.adopt import adopt, made_rows, rows_of_lines
 from smalti.store.ingest import Failed
 from smalti.store.loading import load_rows
-from smalti.store.schema import TRUTH
+from smalti.store.schema import TRUTH, from_rows
 
 if TYPE_CHECKING:
     from smalti.store.version import DatasetVersion
 
-__all__ = ["FORMATS", "add_arrow", "export_frames", "import_frames"]
+__all__ = ["FORMATS", "add_arrow", "export_frames", "import_frames", "records_of"]
 
 Format = Literal["jsonl", "arrow", "parquet"]
 FORMATS: dict[str, Format] = {
@@ -40,7 +42,10 @@ Made = tuple[pa.RecordBatch | None, list[Failed]]
 Job = Callable[[], Made]
 _ROWS = 16384
 _LINES_BYTES = 4 << 20
-_AHEAD = 3
+_AHEAD = 4
+_MOST_WORKERS = 8
+_WORTH_WORKERS_BYTES = 24 << 20
+"""A file of this size is read by processes; starting them takes as long as reading a smaller one."""
 
 
 def format_of(path: Path) -> Format:
@@ -115,15 +120,27 @@ def import_frames(version: "DatasetVersion", path: str | Path, *, format: Format
 
 
 def _add_lines(version: "DatasetVersion", file: BinaryIO, where: str) -> list[Failed]:
-    def jobs() -> Iterator[Job]:
-        number = 1
-        while lines := file.readlines(_LINES_BYTES):
-            yield partial(rows_of_lines, lines, where, number)
-            number += len(lines)
-
+    cores = min(available_cores(), _MOST_WORKERS)
     failed: list[Failed] = []
-    load_rows(version, _done(jobs(), failed))
+    if cores == 1 or os.fstat(file.fileno()).st_size < _WORTH_WORKERS_BYTES:
+        jobs: Iterator[Job] = (partial(rows_of_lines, data, where, number) for data, number in _pieces(file))
+        load_rows(version, _done(jobs, failed))
+        return failed
+    from smalti.store.line_workers import LineWorkers
+
+    with LineWorkers(cores, where) as workers:
+        jobs = (partial(workers.rows_of_lines, data, number) for data, number in _pieces(file))
+        load_rows(version, _done(jobs, failed, cores))
     return failed
+
+
+def _pieces(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Some whole lines at a time, with the number of the first."""
+    number = 1
+    while data := file.read(_LINES_BYTES):
+        data += file.readline()
+        yield data, number
+        number += data.count(b"\n")
 
 
 def _batches(source: Path, kind: Format) -> Iterator[pa.RecordBatch]:
@@ -134,6 +151,20 @@ def _batches(source: Path, kind: Format) -> Iterator[pa.RecordBatch]:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)
+
+
+def records_of(path: str | Path) -> Iterator[Frame]:
+    """The frames of an Arrow or Parquet file, one after another.
+
+    Raises:
+        FrameError: a column is missing or of another type, or a row breaks a rule.
+    """
+    for batch in _batches(Path(path), format_of(Path(path))):
+        rows, failed = made_rows(adopt(batch, str(path)))
+        if failed:
+            raise FrameError(f"{path}: frame {failed[0].id!r}: {failed[0].error}")
+        if rows is not None:
+            yield from from_rows(rows.select(TRUTH.names))
 
 
 def add_arrow(
@@ -155,13 +186,13 @@ def add_arrow(
     return failed
 
 
-def _done(jobs: Iterable[Job], failed: list[Failed]) -> Iterator[pa.RecordBatch]:
+def _done(jobs: Iterable[Job], failed: list[Failed], threads: int | None = None) -> Iterator[pa.RecordBatch]:
     """What the jobs return, in order; a few run at a time, as msgspec, NumPy and Arrow let other threads run."""
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="smalti-rows") as pool:
+    with ThreadPoolExecutor(threads or min(4, available_cores()), thread_name_prefix="smalti-rows") as pool:
         for job in jobs:
             waiting.append(pool.submit(job))
-            if len(waiting) > _AHEAD:
+            if len(waiting) >= _AHEAD:
                 yield from _result(waiting.popleft(), failed)
         while waiting:
             yield from _result(waiting.popleft(), failed)

@@ -96,12 +96,17 @@ class DatasetVersion:
         A write that a publish overtook is refused at the end: it may or may not be in the published version, and is
         not acknowledged.
         """
-        row = self._require_draft()
+        row = self.require_draft()
         branch = self.dataset.engine.at(row.branch)
         yield branch
-        self._require_draft()
+        self.require_draft()
 
-    def _require_draft(self) -> VersionRow:
+    def require_draft(self) -> VersionRow:
+        """What the catalog says now, of a draft.
+
+        Raises:
+            VersionFrozen: it is not a draft.
+        """
         row = self.row
         if row.state != "draft":
             raise VersionFrozen(
@@ -349,7 +354,7 @@ class DatasetVersion:
             legend: a Legend, `{(r, g, b): label or labels}`, or `{mask id or "_all_": either}`.
         """
         stored = legends.stored(legend)
-        self._require_draft()
+        self.require_draft()
         self._change("draft", legend=stored)
 
     def get_masks_labels(self) -> dict[str, Any]:
@@ -384,7 +389,7 @@ class DatasetVersion:
 
     @property
     def report(self) -> Any:
-        """What the checks said at the publish."""
+        """What the checks said when it was last to be published, as plain data; None without checks."""
         return self._row.report
 
     def rename(self, name: str) -> None:
@@ -400,7 +405,7 @@ class DatasetVersion:
         """Replace the metadata; "mask_labels" in it replaces the legends."""
         found = dict(metadata)
         changes: dict[str, Any] = {"legend": legends.stored(found.pop("mask_labels"))} if "mask_labels" in found else {}
-        self._require_draft()
+        self.require_draft()
         self._change("draft", meta=found, **changes)
 
     def note(self, *, parents: Sequence[str], extra: Mapping[str, Any]) -> None:
@@ -424,7 +429,7 @@ class DatasetVersion:
             facts: count the pixels of masks that are not counted yet.
 
         Raises:
-            CheckFailed: the checks found errors; the version is still a draft.
+            CheckFailed: the checks found errors; the version is still a draft, and has the report.
             VersionError: somebody writes it in bulk.
         """
         from smalti.store.publishing import publish
