@@ -15,7 +15,7 @@ from smalti.query.match import asks_facts, lacks_facts
 from smalti.query.nodes import All, Or
 from smalti.query.rules import EVERY, FilterRule
 from smalti.split import keep_parts, pick_sample
-from smalti.tables import Table
+from smalti.tables import ListTable, Table
 from smalti.viewspec import ViewSpec
 
 __all__ = ["Chosen", "ClipRun", "Counts", "Run", "choose", "count_frames", "covers", "names_of", "warn_of_lacking"]
@@ -88,6 +88,45 @@ class Chosen:
         """These frames alone, in this order; a place may occur more than once."""
         members = tuple(np.flatnonzero(np.isin(places, member)) for member in self.members)
         return Chosen(self.tables, self.part[places], self.row[places], self.rule[places], members, self.lacking)
+
+
+def reduced(chosen: Chosen, places: Ints) -> Chosen:
+    """These frames alone, in this order, with no more of a list of frames than they need: small enough to be sent."""
+    tables: list[Table] = []
+    part, row = chosen.part[places], chosen.row[places].copy()
+    for number, table in enumerate(chosen.tables):
+        mine = np.flatnonzero(part == number)
+        if isinstance(table, ListTable):
+            rows, row[mine] = np.unique(row[mine], return_inverse=True)
+            table = table.only(rows)
+        tables.append(table)
+    return Chosen(tuple(tables), part, row, chosen.rule[places], (np.arange(len(places)),))
+
+
+class Fixed:
+    """A part of an order that was settled before: these positions, in this order, and no others.
+
+    Args:
+        run: the whole order.
+        positions: which; frames are sent along with it, the rest of the view is not.
+    """
+
+    def __init__(self, run: "Run | ClipRun", positions: Ints) -> None:
+        order = np.argsort(positions, kind="stable")
+        self._positions = positions[order]
+        if isinstance(run, ClipRun):
+            places, self._rules = run.at(self._positions), np.zeros(len(positions), np.int64)
+        else:
+            flat, self._rules = run.at(self._positions)
+            places = flat[:, None]
+        used, inside = np.unique(places, return_inverse=True)
+        self._places = inside.reshape(places.shape)
+        self.chosen, self.epoch, self.key, self.total = reduced(run.chosen, used), run.epoch, run.key, run.total
+
+    def at(self, positions: Ints) -> tuple[Ints, Ints]:
+        """(n, frames) places in `chosen`, and (n,) the filters that serve them."""
+        mine = np.searchsorted(self._positions, positions)
+        return self._places[mine], self._rules[mine]
 
 
 def names_of(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:

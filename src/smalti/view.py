@@ -311,6 +311,10 @@ class DataView(StoredView):
             self._warn(self._chosen.lacking)
         return self._chosen
 
+    def reads_only(self, chosen: Chosen) -> None:
+        """Read these frames, which were looked up before, from the tables that they bring along."""
+        self._tables, self._chosen = list(chosen.tables), chosen
+
     def refresh(self) -> Self:
         """Look the frames up again, for drafts that have changed."""
         self._chosen = None

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti import kernels, pixels
-from smalti.chosen import Chosen, ClipRun
+from smalti.chosen import Chosen, ClipRun, Fixed
 from smalti.errors import DecodeError, FrameError
 from smalti.feed.ahead import Ahead, Job, Part, Troubles, Unreadable, plan_part, reordered
 from smalti.feed.windows import Box, Crop, Window, fill
@@ -122,6 +122,7 @@ class Samples:
         self._crop = Crop.of(self.options.crop, self.options.crop_on, self.options.crop_share)
         self._dtype = None if self.options.dtype is None else np.dtype(self.options.dtype)
         self.is_narrow = False
+        self._fixed: Fixed | None = None
         self._shelf = self.options.shelf
         self._forget()
 
@@ -143,12 +144,14 @@ class Samples:
         self._forget()
 
     @property
-    def run(self) -> "Run | ClipRun":
+    def run(self) -> "Run | ClipRun | Fixed":
         """The order of this epoch."""
         return self.run_of(self.epoch)
 
-    def run_of(self, epoch: int) -> "Run | ClipRun":
+    def run_of(self, epoch: int) -> "Run | ClipRun | Fixed":
         """The order of an epoch; made once per process."""
+        if self._fixed is not None:
+            return self._fixed
         if epoch not in self._runs:
             while len(self._runs) > 1:
                 self._runs.pop(next(iter(self._runs)))
@@ -157,6 +160,18 @@ class Samples:
                 run if frames is None else ClipRun(run, frames, frames if (s := self.options.clip_step) is None else s)
             )
         return self._runs[epoch]
+
+    def part(self, positions: Sequence[int]) -> "Samples":
+        """The samples of these positions alone, to be sent to another process without the rest of the view."""
+        run = self.run
+        if isinstance(run, Fixed):
+            raise FrameError("a part of a view has no parts; cut the whole")
+        twin = Samples(self.view.clone(), **{f.name: getattr(self.options, f.name) for f in fields(self.options)})
+        twin.is_narrow, twin._shelf = self.is_narrow, self._shelf
+        twin._fixed = Fixed(run, np.array(positions, np.int64))
+        twin.view.reads_only(twin._fixed.chosen)
+        twin._forget()
+        return twin
 
     def __len__(self) -> int:
         total = self.run.total
@@ -222,7 +237,7 @@ class Samples:
     # -- what to read -------------------------------------------------------------------------------------------
     def _plan(self, epoch: int, positions: Sequence[int]) -> list[Job]:
         run, wanted = self.run_of(epoch), np.array(positions, np.int64)
-        places = run.at(wanted) if isinstance(run, ClipRun) else run.at(wanted)[0][:, None]
+        places = run.at(wanted) if isinstance(run, ClipRun) else run.at(wanted)[0].reshape(len(wanted), -1)
         parts = self._parts_at(run.chosen, np.unique(places))
         jobs = []
         for position, mine in zip(positions, places.tolist(), strict=True):
