@@ -18,7 +18,7 @@ def mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed
 
 
-def fold(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
+def fold(values: NDArray[Any], offsets: NDArray[Any]) -> NDArray[np.uint64]:
     """(m,) uint8 | uint64 and (n + 1,) ascending offsets into it → (n,) uint64: one word for each sequence.
 
     Raises:

@@ -1,6 +1,6 @@
 """Rows that others made: brought to our columns, looked over as a whole, and one by one only where something is odd."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -63,18 +63,22 @@ def made_rows(truth: pa.RecordBatch) -> tuple[pa.RecordBatch | None, list[Failed
     return _one_by_one(truth)
 
 
-def rows_of_lines(lines: Sequence[bytes], where: str, first: int) -> tuple[pa.RecordBatch | None, list[Failed]]:
-    """Whole rows for JSON-lines, and the lines that are not valid frames; `first` is the number of the first line."""
+def rows_of_lines(data: bytes, where: str, first: int) -> tuple[pa.RecordBatch | None, list[Failed]]:
+    """Whole rows for JSON-lines, and the lines that are not valid frames; `first` is the number of the first line.
+
+    Lines in the canonical dialect are decoded and looked over all at once; if one of them is anything else, each is
+    read by itself, with the same result.
+    """
     try:
         with calm():
-            truth = to_rows([filled(frame) for frame in _decode_frames(b"".join(lines))])
+            truth = to_rows([filled(frame) for frame in _decode_frames(data)])
         if _is_sound(truth):
             return derive(truth), []
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, FrameError, IndexError):
         pass
     frames: list[Frame] = []
     failed: list[Failed] = []
-    for number, line in enumerate(lines, first):
+    for number, line in enumerate(data.split(b"\n"), first):
         if line.strip():
             try:
                 frames.append(record_of(wire.load(line, where=f"{where}:{number}")))

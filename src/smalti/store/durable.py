@@ -44,6 +44,7 @@ class Durable:
             self._sync_file(file, file.stat(), since_ns)
         for folder in {file.parent for file in files}:
             _fsync(folder)
+            _fsync(folder.parent)
 
     def _sync_file(self, path: str | Path, found: os.stat_result, since_ns: int) -> bool:
         """fsync a file that is new, and say whether it was. A file that grows meanwhile is new again."""

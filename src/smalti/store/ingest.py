@@ -6,11 +6,12 @@ bring the same new id at the same moment would leave two rows, so each looks for
 """
 
 import gc
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from smalti import wire
 from smalti.errors import FrameError
 from smalti.facts import MaskFacts
+from smalti.parallel import available_cores
 from smalti.records import Frame
 from smalti.store.derive import derive
 from smalti.store.engine import Branch, where_in
@@ -35,6 +37,7 @@ __all__ = [
     "chunks",
     "filled",
     "last_of_each",
+    "make_unique",
     "record_of",
     "records_in",
     "rows_of",
@@ -47,8 +50,11 @@ FEW = 1000
 """Up to so many frames go in as one upsert, without the lease."""
 CONVERTED_AT_ONCE = 4096
 COMMITTED_AT_ONCE = 1 << 16
-"""Rows of one commit: large enough for files that need no compaction, small enough to hold in memory."""
+"""Rows of one file: large enough to need no compaction, small enough to hold in memory."""
 COMMITTED_BYTES = 192 << 20
+_FILES_AT_ONCE = 4
+"""Files of one commit of a long load: a commit waits for the disk several times."""
+_BORN = "_row_created_at_version"
 
 FailureKind = Literal["validation", "upload", "register"]
 
@@ -142,22 +148,50 @@ def last_of_each(rows: pa.RecordBatch | pa.Table) -> Any:
 
 def settle(branch: Branch, ids: Sequence[str]) -> None:
     """Remove the older of two rows with one id, as a bulk load racing an upsert can leave them."""
-    born = "_row_created_at_version"
-    found = branch.find(ids, ["id", born], with_row_id=True).to_pylist()
+    found = branch.find(ids, ["id", _BORN], with_row_id=True).to_pylist()
     newest: dict[str, tuple[int, int]] = {}
     for row in found:
-        newest[row["id"]] = max(newest.get(row["id"], (-1, -1)), (row[born], row["_rowid"]))
+        newest[row["id"]] = max(newest.get(row["id"], (-1, -1)), (row[_BORN], row["_rowid"]))
     stale = [row["_rowid"] for row in found if newest[row["id"]][1] != row["_rowid"]]
     if stale:
         branch.delete(where_in("_rowid", stale))
 
 
+def make_unique(branch: Branch, where: str | None = None) -> None:
+    """Settle every id that occurs twice among the rows (those that fulfil a filter)."""
+    hashes = [hash_strings(batch.column("id")) for batch in branch.scan(["id"], where)]
+    if not hashes:
+        return
+    everything = np.sort(np.concatenate(hashes))
+    doubled = np.unique(everything[1:][everything[1:] == everything[:-1]])
+    if not len(doubled):
+        return
+    suspects = [
+        id_
+        for batch in branch.scan(["id"], where)
+        for id_, is_double in zip(
+            batch.column("id").to_pylist(), np.isin(hash_strings(batch.column("id")), doubled).tolist(), strict=True
+        )
+        if is_double
+    ]
+    settle(branch, sorted(set(suspects)))
+
+
+class _Sent(NamedTuple):
+    """Rows on their way to files: which files, and up to which version their ids were looked for."""
+
+    files: "Future[list[Any]]"
+    known_version: int
+
+
 class Bulk:
-    """A bulk load into one branch: batches in, commits out, at most one of them on its way.
+    """A bulk load into one branch: batches in, commits out.
+
+    Rows with new ids become files in threads, several at a time, and one commit takes the files of several batches.
 
     Args:
         branch: the head of the draft.
-        before: called before every commit; keeps the lease alive and raises if it is lost.
+        before: called before every write; keeps the lease alive and raises if it is lost.
     """
 
     def __init__(self, branch: Branch, before: Callable[[], None]) -> None:
@@ -167,8 +201,8 @@ class Bulk:
         self._known_version = branch.version
         self._schema = branch.schema
         self._waiting: list[pa.RecordBatch] = []
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="smalti-commit")
-        self._commit: Future[None] | None = None
+        self._pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="smalti-files")
+        self._sent: deque[_Sent] = deque()
         for batch in branch.scan(["id"]):
             self._remember(hash_strings(batch.column("id")))
 
@@ -176,7 +210,7 @@ class Bulk:
         """Learn the ids that others inserted meanwhile."""
         version = self._branch.version
         if version > self._known_version:
-            for batch in self._branch.scan(["id"], f"_row_created_at_version > {self._known_version}"):
+            for batch in self._branch.scan(["id"], f"{_BORN} > {self._known_version}"):
                 self._remember(hash_strings(batch.column("id")))
             self._known_version = version
 
@@ -187,9 +221,8 @@ class Bulk:
         try:
             if kind is None:
                 self.flush()
-                self._join()
         finally:
-            self._pool.shutdown(wait=True)
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Take whole rows; they are committed together with others, at the latest on exit."""
@@ -198,42 +231,63 @@ class Bulk:
             sum(map(len, self._waiting)) >= COMMITTED_AT_ONCE
             or sum(batch.nbytes for batch in self._waiting) >= COMMITTED_BYTES
         ):
-            self.flush()
+            self._send()
 
     def flush(self) -> None:
-        """Start the commit of what waits; a commit before it is over after this."""
+        """Everything that was added is committed after this."""
+        self._send()
+        self._commit()
+
+    def _send(self) -> None:
+        """Let what waits become files; rows whose ids are there already are upserted at once."""
         batches, self._waiting = self._waiting, []
-        self._join()
-        if batches:
-            self._commit = self._pool.submit(self._write, batches)
-
-    def _join(self) -> None:
-        if self._commit is not None:
-            commit, self._commit = self._commit, None
-            commit.result()
-
-    def _write(self, batches: list[pa.RecordBatch]) -> None:
+        if not batches:
+            return
         self._before()
         self._catch_up()
         hashes = np.concatenate([hash_strings(batch.column("id")) for batch in batches])
+        distinct = np.sort(hashes)
         is_seen = self._was_seen(hashes)
-        distinct, first = np.unique(hashes, return_index=True)
-        is_disturbed = False
-        if is_seen.any() or len(distinct) != len(hashes):
-            rows = pa.Table.from_batches(batches)
-            repeated = np.ones(len(hashes), np.bool_)
-            repeated[first] = False
-            again = np.isin(hashes, hashes[is_seen | repeated])
-            version = self._branch.upsert(last_of_each(rows.filter(pa.array(again))))
-            is_disturbed, self._known_version = version != self._known_version + 1, version
-            batches = rows.filter(pa.array(~again)).to_batches()
+        if is_seen.any() or (distinct[1:] == distinct[:-1]).any():
+            batches = self._upsert_known(batches, hashes, is_seen)
         if sum(map(len, batches)):
-            version = self._branch.append(batches)
-            if is_disturbed or version != self._known_version + 1:
-                settle(self._branch, [id_ for batch in batches for id_ in batch.column("id").to_pylist()])
-            else:
-                self._known_version = version
+            self._sent.append(_Sent(self._pool.submit(self._branch.write_files, batches), self._known_version))
         self._remember(distinct)
+        ahead = [sent for sent in self._sent if not sent.files.done()]
+        if len(ahead) > available_cores():  # bounds the memory
+            ahead[0].files.result()
+        if len(self._sent) >= _FILES_AT_ONCE + available_cores():
+            self._commit(_FILES_AT_ONCE)
+
+    def _upsert_known(
+        self, batches: Sequence[pa.RecordBatch], hashes: NDArray[np.uint64], is_seen: NDArray[np.bool_]
+    ) -> list[pa.RecordBatch]:
+        """Upsert the rows whose ids are there or occur twice; the others are returned."""
+        self._commit()  # what came before must be there before
+        rows = pa.Table.from_batches(batches)
+        repeated = np.ones(len(hashes), np.bool_)
+        repeated[np.unique(hashes, return_index=True)[1]] = False
+        again = np.isin(hashes, hashes[is_seen | repeated])
+        version = self._branch.upsert(last_of_each(rows.filter(pa.array(again))))
+        if version == self._known_version + 1:
+            self._known_version = version
+        left: list[pa.RecordBatch] = rows.filter(pa.array(~again)).to_batches()
+        return left
+
+    def _commit(self, most: int | None = None) -> None:
+        """Make the oldest files (None = all) a part of the branch."""
+        sent = [self._sent.popleft() for _ in range(len(self._sent) if most is None else most)]
+        if not sent:
+            return
+        files = [file for item in sent for file in item.files.result()]
+        self._before()
+        version = self._branch.add_files(files)
+        since = min(item.known_version for item in sent)
+        if since == self._known_version and version == since + 1:
+            self._known_version = version
+            self._sent = deque(item._replace(known_version=version) for item in self._sent)
+        else:  # others were here since we looked
+            make_unique(self._branch, f"{_BORN} > {since}")
 
     def _was_seen(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which hashes occurred before: a binary search in each of a few sorted runs."""

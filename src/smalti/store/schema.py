@@ -108,7 +108,10 @@ DERIVED = pa.schema(
 
 SCHEMA = pa.schema([*TRUTH, *DERIVED])
 
+_EXTRA_OF = attrgetter("extra")
+_BREAK = ord("\n")
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.Decoder().decode
 _decode_frame = msgspec.json.Decoder(Frame).decode
 
@@ -196,6 +199,23 @@ def _text(value: dict[str, Any]) -> str | None:
     return text.decode()
 
 
+def _texts(values: Sequence[dict[str, Any]], *, empty: str | None = None) -> pa.StringArray:
+    """Free JSON as a column of texts, `empty` for nothing. All are written in one go: a frame has many."""
+    lines = _encode_lines(values)
+    if b"null" in lines:
+        return pa.array([_text(value) or empty for value in values], _TEXT)
+    text = np.frombuffer(lines, np.uint8)
+    breaks = np.flatnonzero(text == _BREAK)
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.subtract(breaks, np.arange(len(breaks)), out=offsets[1:], casting="unsafe")
+    joined = pa.py_buffer(lines.replace(b"\n", b""))
+    found = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), joined)
+    is_empty = np.diff(offsets) == len("{}")
+    if empty is not None or not is_empty.any():
+        return found
+    return pc.if_else(pa.array(~is_empty), found, pa.scalar(None, _TEXT))
+
+
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Python values as a column; unlike `pyarrow.array` it cuts no fraction off, and takes no truth value for a number.
 
@@ -231,24 +251,23 @@ def _column(items: Sequence[Any], name: str, kind: pa.DataType) -> pa.Array:
 
 
 def _batch(frames: Sequence[Frame], exact: Sequence[str | None]) -> pa.RecordBatch:
+    sources = [f.sources for f in frames]
+    rois = [f.rois for f in frames]
+    flat_sources: list[Source] = list(chain.from_iterable(sources))
+    flat_rois: list[Roi] = list(chain.from_iterable(rois))
     columns = [
         pa.array([f.id for f in frames], _TEXT),
         pa.array([f.context_id for f in frames], _TEXT),
         _array([f.timestamp for f in frames], _REAL),
-        _nested(frames, "sources", _sources),
-        _nested(frames, "rois", _rois),
-        pa.array([_text(f.meta) or "{}" for f in frames], _TEXT),  # null would drop out of a negated filter
-        pa.array([_text(f.meta_blob) for f in frames], _TEXT),
+        pa.ListArray.from_arrays(_offsets(sources), _sources(flat_sources)),
+        pa.ListArray.from_arrays(_offsets(rois), _rois(flat_rois)),
+        _texts([f.meta for f in frames], empty="{}"),  # null would drop out of a negated filter
+        _texts([f.meta_blob for f in frames]),
         pa.array([f.blob for f in frames], _TEXT),
-        pa.array([_extras(f) for f in frames] if _have_extras(frames) else [None] * len(frames), _TEXT),
+        _extra_column(frames, flat_sources, flat_rois),
         pa.array(exact, _TEXT),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=TRUTH)
-
-
-def _nested(frames: Sequence[Frame], name: str, build: Callable[[list[Any]], pa.StructArray]) -> pa.ListArray:
-    lists = list(map(attrgetter(name), frames))
-    return pa.ListArray.from_arrays(_offsets(lists), build(list(chain.from_iterable(lists))))
 
 
 def _sources(sources: Sequence[Source]) -> pa.StructArray:
@@ -263,7 +282,7 @@ def _sources(sources: Sequence[Source]) -> pa.StructArray:
             pa.ListArray.from_arrays(
                 _offsets(masks), _struct(MASK, [_column(flat, f.name, f.type) for f in MASK]), type=pa.list_(MASK)
             ),
-            pa.array([_text(s.meta) for s in sources], _TEXT),
+            _texts([s.meta for s in sources]),
         ],
     )
 
@@ -287,18 +306,18 @@ def _rois(rois: Sequence[Roi]) -> pa.StructArray:
             _struct(ROI_MASK, [pa.array([m and m.id for m in masks], _TEXT), values], masks),
             _column(rois, "confidence", _REAL),
             _lists([r.sources for r in rois], pa.list_(_TEXT)),
-            pa.array([_text(r.meta) for r in rois], _TEXT),
+            _texts([r.meta for r in rois]),
         ],
     )
 
 
-def _have_extras(frames: Sequence[Frame]) -> bool:
-    """Whether any part of any frame has unknown keys; nearly always none has, and this is the quick way to know."""
-    sources = list(chain.from_iterable(map(attrgetter("sources"), frames)))
-    rois = list(chain.from_iterable(map(attrgetter("rois"), frames)))
-    masks = chain.from_iterable(map(attrgetter("masks"), sources))
-    rare = filter(None, chain(map(attrgetter("preview"), sources), map(attrgetter("mask"), rois)))
-    return any(map(attrgetter("extra"), chain(frames, sources, rois, masks, rare)))
+def _extra_column(frames: Sequence[Frame], sources: Sequence[Source], rois: Sequence[Roi]) -> pa.StringArray:
+    """The unknown keys; nearly always there are none anywhere, and this is the quick way to know."""
+    masks = chain.from_iterable([s.masks for s in sources])
+    rare = filter(None, chain([s.preview for s in sources], [r.mask for r in rois]))
+    if any(map(_EXTRA_OF, chain(frames, sources, rois, masks, rare))):
+        return pa.array([_extras(f) for f in frames], _TEXT)
+    return pa.nulls(len(frames), _TEXT)
 
 
 def _extras(frame: Frame) -> str | None:

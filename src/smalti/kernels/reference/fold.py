@@ -28,7 +28,7 @@ def mix(words: Words) -> Words:
     return result
 
 
-def fold(values: NDArray[Any], offsets: NDArray[np.int64]) -> Words:
+def fold(values: NDArray[Any], offsets: NDArray[Any]) -> Words:
     """(m,) uint8 | uint64 and (n + 1,) ascending offsets into it → (n,) uint64: one word for each sequence.
 
     Raises:
