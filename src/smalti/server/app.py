@@ -23,6 +23,7 @@ from smalti.server.routes import (
     media,
     pages,
     thumbs,
+    vectors,
     versions,
     views,
 )
@@ -87,6 +88,7 @@ def _litestar() -> Litestar:
         *media.ROUTES,
         *masks.ROUTES,
         *thumbs.ROUTES,
+        *vectors.ROUTES,
         *pages.API,
     ]
     return Litestar(

@@ -13,6 +13,7 @@ __all__ = [
     "Completion",
     "ExportAsked",
     "FailedOut",
+    "FrameCopy",
     "FrameOut",
     "FramePatch",
     "Group",
@@ -56,6 +57,7 @@ class Hit(Out):
     labels: list[str]
     rois: int
     group: int | None = None
+    score: float | None = None
     frame: Frame | None = None
     facts: list[dict[str, Any]] | None = None
 
@@ -163,6 +165,13 @@ class FramePatch(In):
     patch: Annotated[list[Operation], msgspec.Meta(max_length=10_000)] | msgspec.UnsetType = msgspec.UNSET
     rois: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=100_000)] | msgspec.UnsetType = msgspec.UNSET
     meta: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class FrameCopy(In):
+    """A frame to store under an id that is free: `id`, else that of the frame it is made of with "-copy" behind it."""
+
+    frame: dict[str, Any]
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = None
 
 
 class NewFrames(In):

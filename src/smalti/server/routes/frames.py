@@ -19,6 +19,7 @@ from smalti.server.payloads import (
     Binding,
     Deleted,
     FailedOut,
+    FrameCopy,
     FrameOut,
     FramePatch,
     Ids,
@@ -71,7 +72,9 @@ def show_frame(hub: Hub, request: AnyRequest, version: FromPath[str], frame: Fro
     return _answer(found, who(request), request)
 
 
-def _answer(found: Found, identity: Identity, request: AnyRequest | None = None) -> Response[FrameOut]:
+def _answer(
+    found: Found, identity: Identity, request: AnyRequest | None = None, status: int = 200
+) -> Response[FrameOut]:
     version = found.version
     state = version.state
     bindings: list[Binding] = []
@@ -95,7 +98,7 @@ def _answer(found: Found, identity: Identity, request: AnyRequest | None = None)
         bindings=bindings,
         problems=problems,
     )
-    return as_json(shown, etag=found.etag, request=request)
+    return as_json(shown, etag=found.etag, request=request, status=status)
 
 
 def uris_of(frame: Frame) -> set[str]:
@@ -135,10 +138,47 @@ def edit_frame(
         etag = place.update_frame(edited, if_match=found.etag)
     identity = who(request)
     hub.tell(identity, "edit frame", place, frame=edited.id, before=found.etag, after=etag)
-    hub.events.publish(
-        "frame.updated", dataset=place.dataset.id, version=place.id, frame=edited.id, etag=etag, who=identity.name
-    )
+    _tell(hub, "frame.updated", place, identity, frame=edited.id, etag=etag)
     return _answer(Found(place, edited, etag), identity)
+
+
+def _tell(hub: Service, kind: str, version: DatasetVersion, identity: Identity, **detail: Any) -> None:
+    hub.events.publish(kind, dataset=version.dataset.id, version=version.id, who=identity.name, **detail)
+
+
+@post(f"{_ONE}/copy", sync_to_thread=True, guards=[needs("annotator")], tags=["frames"])
+def copy_frame(
+    hub: Hub, request: AnyRequest, version: FromPath[str], frame: FromPath[str], data: JSONBody[FrameCopy]
+) -> Response[FrameOut]:
+    """Store a frame beside the one it was made of: what remains of an edit when somebody else was quicker.
+
+    Nothing is replaced: 409 where `id` is taken.
+    """
+    place = hub.version(version)
+    _require_draft(place)
+    with hub.editing(f"{place.id} copies"):
+        original = hub.frame(place, frame).record
+        name = data.id if data.id is not None else _free(place, plain(frame))
+        if name in place:
+            raise Refusal(409, "taken", f"the version has a frame {name!r} already; choose another id")
+        record = wire.from_dict({**data.frame, "id": name}, where="$.frame")
+        _check(hub, record, uris_of(original))
+        _resolves(place, record, original)
+        failed = place.add_frames([record])
+        if failed:
+            raise FrameError(failed[0].error, path="$.frame")
+    identity = who(request)
+    stored = hub.frame(place, name)
+    hub.tell(identity, "copy frame", place, frame=name, of=plain(frame))
+    _tell(hub, "frames.added", place, identity, stored=1)
+    return _answer(stored, identity, status=201)
+
+
+def _free(version: DatasetVersion, frame_id: str) -> str:
+    """An id with "-copy" behind it that nobody has."""
+    names = [f"{frame_id}-copy", *(f"{frame_id}-copy-{number}" for number in range(2, 1000))]
+    taken = {frame.id for frame in version.get_many(names)}
+    return next(name for name in names if name not in taken)
 
 
 def _edited(record: Frame, data: FramePatch) -> Frame:
@@ -179,9 +219,7 @@ def delete_frame(hub: Hub, request: AnyRequest, version: FromPath[str], frame: F
         place.delete_frames([plain(frame)])
     identity = who(request)
     hub.tell(identity, "delete frame", place, frame=plain(frame))
-    hub.events.publish(
-        "frame.deleted", dataset=place.dataset.id, version=place.id, frame=plain(frame), who=identity.name
-    )
+    _tell(hub, "frame.deleted", place, identity, frame=plain(frame))
     return Deleted(deleted=plain(frame))
 
 
@@ -197,7 +235,7 @@ def add_frames(hub: Hub, request: AnyRequest, version: FromPath[str], data: JSON
     identity = who(request)
     stored = len(data.frames) - len(failed)
     hub.tell(identity, "add frames", place, stored=stored, failed=len(failed))
-    hub.events.publish("frames.added", dataset=place.dataset.id, version=place.id, stored=stored, who=identity.name)
+    _tell(hub, "frames.added", place, identity, stored=stored)
     return Stored(stored=stored, failed=failed)
 
 
@@ -218,4 +256,4 @@ def _read(hub: Service, version: DatasetVersion, given: list[dict[str, Any]]) ->
     return records, failed
 
 
-ROUTES = [search_frames, list_ids, show_frame, edit_frame, delete_frame, add_frames]
+ROUTES = [search_frames, list_ids, show_frame, edit_frame, copy_frame, delete_frame, add_frames]

@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 
 import numpy as np
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from numpy.typing import NDArray
 
 from smalti import kernels
@@ -16,10 +16,12 @@ from smalti.server.asking import AnyRequest, as_json
 from smalti.server.auth import needs
 from smalti.server.media import Media, conditional, digest
 from smalti.server.payloads import LegendOut, LegendRow, MaskOut, Unmapped
+from smalti.server.payloads.polygons import Polygonize, Polygons
 from smalti.server.pictures import Mapped
 from smalti.server.routes.media import at_of
 from smalti.server.service import Found, Service, plain
 from smalti.server.thumbs import fit
+from smalti.server.tracing import polygons_of
 
 __all__ = ["ROUTES"]
 
@@ -210,4 +212,29 @@ def _rois_by_color(found: Found, plan: MaskPlan) -> dict[Any, list[int]]:
     return rois
 
 
-ROUTES = [list_masks, show_index, show_alpha, show_legend]
+@post(f"{_ONE}/polygonize", sync_to_thread=True, status_code=200, guards=[needs("viewer")], tags=["masks"])
+def polygonize(
+    hub: Hub,
+    request: AnyRequest,
+    version: FromPath[str],
+    frame: FromPath[str],
+    source: FromPath[str],
+    mask: FromPath[str],
+    data: JSONBody[Polygonize],
+) -> Response[Polygons]:
+    """The regions of a mask as polygons with holes; nothing is stored."""
+    hub.statistics.spend(str(request.scope.get("smalti.identity")))
+    _, plan = _plan(hub, version, frame, source, mask)
+    found = hub.pictures.labels(plan, at_of(plan.source, plan.mask.timestamp, data.t)).map
+    wanted = set(data.index or ())
+    names = set(data.labels or ())
+    everything = data.index is None and data.labels is None
+    entries = enumerate(found.legend.entries, 1)
+    wanted |= {i for i, entry in entries if everything or names.intersection(entry.labels)}
+    with hub.slots.one():
+        traced = polygons_of(found, wanted, data.tolerance, data.min_area)
+    height, width = found.size_hw
+    return as_json(Polygons(polygons=traced, width=width, height=height))
+
+
+ROUTES = [list_masks, show_index, show_alpha, show_legend, polygonize]
