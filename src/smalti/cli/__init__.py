@@ -23,8 +23,8 @@ _VERBS = {
     "import": ("smalti.cli.importing", "import_command", "Read a folder or file of any known layout into frames."),
     "export": ("smalti.cli.exporting", "export_command", "Write frames in another layout, and prove what was kept."),
     "repair": ("smalti.cli.repair", "repair_command", "Write clean copies of damaged masks."),
-    "dataset": ("smalti.cli.dataset", "dataset", "Datasets: create, list, show, declare, delete."),
-    "version": ("smalti.cli.version", "version", "Versions: create, list, tree, publish, diff, merge, delete."),
+    "dataset": ("smalti.cli.dataset", "dataset", "Datasets: create, list, show, rename, describe, declare, delete."),
+    "version": ("smalti.cli.version", "version", "Versions: create, list, tree, show, publish, snapshot, diff, merge, delete."),
     "frames": ("smalti.cli.frames", "frames", "Frames of a version: add, list, show, export, delete, facts."),
     "store": ("smalti.cli.store", "store", "Stores: maintain, verify, backup, restore, purge."),
     "query": ("smalti.cli.query", "query", "Which frames of a version match."),
@@ -36,6 +36,7 @@ _VERBS = {
     "pull": ("smalti.cli.pull", "pull", "Take datasets over from a server of ClearML's protocol."),
     "cache": ("smalti.cli.cache", "cache", "Show or clear the local cache."),
     "doctor": ("smalti.cli.doctor", "doctor", "Say what is installed and which kernels run."),
+    "completion": ("smalti.cli.completion", "completion", "Print what bash, zsh or fish need to complete smalti."),
     "demo": ("smalti.cli.demo", "demo", "Make a small street scene and run everything on it."),
 }
 

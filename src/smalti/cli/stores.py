@@ -77,11 +77,14 @@ def _datasets(context: click.Context, _: click.Parameter, begun: str) -> list[st
 
 
 def _versions(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-    """DATASET@ first, and its versions once that is written."""
-    dataset, at, _rest = begun.rpartition("@")
-    if not at:
-        return [f"{name}@" for name in _datasets(context, _, begun)]
-    return _names(context, lambda store: [f"{dataset}@{version.name}" for version in store[dataset].versions()], begun)
+    dataset = begun.rpartition("@")[0]
+
+    def listed(store: Any) -> list[str]:
+        """Every DATASET@VERSION, of one dataset where it is written already."""
+        meant = [store[dataset]] if dataset else list(store)
+        return [f"{dataset or found.name}@{version.name}" for found in meant for version in found.versions()]
+
+    return _names(context, listed, begun)
 
 
 def versions_of(argument: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:

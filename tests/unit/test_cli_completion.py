@@ -1,0 +1,94 @@
+"""Completion: the scripts that shells load, and what they are answered."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from smalti.cli import cli, main
+from smalti.store import open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "store"
+    with open_store(place) as made:
+        drive = made.create_dataset("drive")
+        drive.create_version("v1").publish().child("v2")
+        made.create_dataset("walk").create_version("v1")
+    monkeypatch.setenv("SMALTI_STORE", str(place))
+    return place
+
+
+def completed(*words: str) -> list[str]:
+    *before, begun = words
+    return [item.value for item in ShellComplete(cli, {}, "smalti", "_X").get_completions(before, begun)]
+
+
+@pytest.mark.usefixtures("store")
+def test_verbs_options_datasets_and_versions_complete() -> None:
+    assert completed("ver") == ["version"]
+    assert completed("version", "") == sorted(
+        [
+            "create",
+            "delete",
+            "describe",
+            "diff",
+            "list",
+            "merge",
+            "publish",
+            "rename",
+            "report",
+            "show",
+            "snapshot",
+            "tree",
+        ]
+    )
+    assert "--check" in completed("version", "publish", "drive@v2", "--")
+    assert completed("dataset", "show", "d") == ["drive"]
+    assert completed("frames", "list", "") == ["drive@v1", "drive@v2", "walk@v1"]
+    assert completed("frames", "list", "drive@") == ["drive@v1", "drive@v2"]
+    assert completed("version", "diff", "drive@v1", "") == ["v1", "v2"]
+    assert completed("version", "merge", "drive@v1", "--rule", "") == ["error", "ours", "theirs"]
+
+
+def test_a_store_that_is_not_there_completes_to_nothing_and_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALTI_STORE", str(tmp_path / "none"))
+    assert completed("dataset", "show", "") == []
+    assert completed("dataset", "show", "--store", str(tmp_path / "other"), "") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_its_script(
+    shell: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("click.shell_completion.BashComplete._check_version", staticmethod(lambda: None))
+    with pytest.raises(SystemExit):
+        main(["completion", shell])
+    script = capsys.readouterr().out
+    assert f"_SMALTI_COMPLETE={shell}_complete" in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_bash_completes_a_version_as_one_word(store: Path, tmp_path: Path) -> None:
+    tool = tmp_path / "smalti"
+    tool.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path[:0] = {sys.path!r}\nfrom smalti.cli import main\nmain()\n"
+    )
+    tool.chmod(0o755)
+    script = subprocess.run([tool, "completion", "bash"], capture_output=True, text=True, check=True).stdout
+    ask = "COMP_WORDS=(smalti frames list drive@) COMP_CWORD=3; _smalti_completion smalti; echo ${COMPREPLY[@]}"
+    done = subprocess.run(
+        ["bash", "-c", f"{script}\nPATH={tmp_path}:$PATH\n{ask}\n[[ $COMP_WORDBREAKS == *@* ]] || echo one word"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"SMALTI_STORE": str(store), "PATH": "/usr/bin:/bin"},
+    )
+    assert done.stdout.split("\n")[:2] == ["drive@v1 drive@v2", "one word"], done.stderr
