@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smalti.errors import QueryError
 from smalti.order import clip_starts, digest, mix, mix_all, permutation, windows
-from smalti.query.match import asks_facts, lacks_facts
+from smalti.query.match import asks_facts, lacks_facts, roi_labels
 from smalti.query.nodes import All, Or
 from smalti.query.rules import EVERY, FilterRule
 from smalti.split import keep_parts, pick_sample
@@ -58,9 +58,19 @@ class Chosen:
         """One value per frame: see `Table.column`."""
         return self._gather(np.arange(len(self)), lambda table, rows: table.column(rows, field))
 
-    def facts(self) -> list[Any]:
-        """What is stored about the masks of each frame."""
-        return self._gather(np.arange(len(self)), lambda table, rows: table.facts(rows))
+    def facts(self, places: Ints | None = None) -> list[Any]:
+        """What is stored about the masks of each frame, or of those at some places."""
+        asked = np.arange(len(self)) if places is None else places
+        return self._gather(asked, lambda table, rows: table.facts(rows))
+
+    def roi_labels(self, places: Ints) -> list[list[frozenset[str]]]:
+        """The labels of each ROI of these frames, as written and as meant."""
+
+        def read(table: Table, rows: Ints) -> list[list[frozenset[str]]]:
+            known = getattr(table, "roi_labels", None)
+            return [roi_labels(frame) for frame in table.take(rows)] if known is None else known(rows)
+
+        return self._gather(places, read)
 
     def take(self, places: Ints) -> list[Any]:
         """The records at these places, in the order asked."""

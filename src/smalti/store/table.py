@@ -1,6 +1,7 @@
 """A version as a view sees it: rows chosen by a filter and, where that leaves some open, evaluated; read when needed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -182,9 +183,17 @@ class VersionTable:
         texts = self._aligned(rows, ["meta"]).column("meta").to_pylist()
         return [next(at_path(msgspec.json.decode(text), path), None) if text else None for text in texts]
 
+    def roi_labels(self, rows: Ints) -> list[list[frozenset[str]]]:
+        """The labels of each ROI of these rows."""
+        tokens = self._aligned(rows, ["roi_ls"]).column("roi_ls").to_pylist()
+        return [[_labels_of(token) for token in row] for row in tokens]
+
     def facts(self, rows: Ints) -> list[Mapping[str, MaskFacts] | None]:
         """What is stored about the masks of these rows."""
         return facts_in(self._aligned(rows, ["px_masks"]).column("px_masks"))
+
+
+_labels_of = lru_cache(maxsize=1 << 16)(labels_in)
 
 
 def _is_sorted(codes: Ints, stamps: NDArray[np.float64]) -> bool:

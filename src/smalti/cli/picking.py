@@ -1,0 +1,53 @@
+"""What WHAT means where frames of a store are asked for: DATASET@VERSION, or the name of a stored view."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from smalti.cli.stores import opened
+from smalti.errors import VersionError
+
+if TYPE_CHECKING:
+    from smalti.view import DataView
+
+__all__ = ["view_of", "view_row"]
+
+
+def view_row(store: Any, name: str) -> Any:
+    """The row of the stored view of that id, or of the only one of that name.
+
+    Raises:
+        VersionError: there is none, or more than one.
+    """
+    if not hasattr(store, "catalog"):
+        raise VersionError(f"{store!r} is a server; stored views are managed on the store itself, or in its web pages")
+    every = store.catalog.list_views()
+    found = [row for row in every if row.name == name] or [row for row in every if row.uuid == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(row.uuid for row in found)
+        raise VersionError(f"view {name!r} is ambiguous; use one of the ids {ids}")
+    known = ", ".join(row.name for row in every[-8:]) or "none yet"
+    raise VersionError(f"{store!r} has no view {name!r}; it has {known}")
+
+
+@contextmanager
+def view_of(what: str, query: str, store_uri: str | None) -> "Iterator[DataView]":
+    """The view that is meant, while its store is open.
+
+    Raises:
+        VersionError: there is no such version or view, or a stored view is asked with a query of one's own.
+    """
+    from smalti.view import DataView
+
+    with opened(store_uri) as store:
+        if "@" in what:
+            yield store.version(what).view(query)
+            return
+        row = view_row(store, what)
+        if query:
+            raise VersionError(
+                f"{what} is a stored view, which has its queries; ask a version instead: DATASET@VERSION"
+            )
+        yield DataView.get(row.uuid, store=store)
