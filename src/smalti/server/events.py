@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import msgspec
@@ -28,12 +28,17 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Events:
-    """Tells everybody who listens. `publish` may be called from any thread."""
+    """Tells everybody who listens. `publish` may be called from any thread.
 
-    def __init__(self) -> None:
+    Args:
+        first: the number of the first event; later than any of a server before, so that who comes back after a restart
+            is told that something may be missing.
+    """
+
+    def __init__(self, first: int = 1) -> None:
         self._lock = threading.Lock()
         self._past: deque[Event] = deque(maxlen=_REMEMBERED)
-        self._next = 1
+        self._next = first
         self._listeners: dict[int, Callable[[Event | None], None]] = {}
         self._listener = 0
         self.closed = False
@@ -58,11 +63,27 @@ class Events:
             tell(None)
 
     @property
+    def last(self) -> int:
+        """The number of the last event."""
+        return self._next - 1
+
+    def since(self, number: int) -> list[Event]:
+        """The events after one, as far as they are remembered."""
+        with self._lock:
+            return [event for event in self._past if event.id > number]
+
+    def lose_sight(self) -> None:
+        """Something may happen now that is not told: who comes back after it has to read anew."""
+        with self._lock:
+            self._past.clear()
+            self._next += 1
+
+    @property
     def listening(self) -> int:
         """How many listen now."""
         return len(self._listeners)
 
-    async def stream(self, after: int | None, *, keep_alive_s: float = KEEP_ALIVE_S) -> AsyncIterator[bytes]:
+    async def stream(self, after: int | None, *, keep_alive_s: float = KEEP_ALIVE_S) -> AsyncGenerator[bytes, None]:
         """What happens from now on, after what has happened since the event `after`, as far as it is remembered.
 
         A listener who does not keep up is told so ("reset") and should read what it shows anew.

@@ -29,6 +29,7 @@ from smalti.server.safe_io import Doors, Policy
 from smalti.server.security import SLASH
 from smalti.server.settings import Settings, default_cache
 from smalti.server.thumbs import Thumbs
+from smalti.server.watching import Watcher
 from smalti.store import Dataset, DatasetVersion, Store
 from smalti.store.engine import local_root
 from smalti.store.rows import AuditRow
@@ -113,7 +114,8 @@ class Service:
         limits = Limits(max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
         self.pictures = Pictures(self.doors, limits, memory_bytes=settings.memory_bytes, slots=self.slots)
         self.encoded: Lru[bytes] = Lru(settings.memory_bytes // 4, len)
-        self.events = Events()
+        self.events = Events(int(time.time() * 1000))
+        self.watcher = Watcher(self.store, self.events)
         self.jobs = Jobs(self.store.catalog, self.events)
         self.statistics = Limiter(120, 60)
         self.owner_settings: dict[str, Any] = {}
@@ -154,6 +156,7 @@ class Service:
     def close(self) -> None:
         """Let go of clips, listeners and the catalog."""
         self.events.close()
+        self.watcher.close()
         self.jobs.close()
         self.pictures.close()
         self.store.close()

@@ -28,6 +28,7 @@ async def stream_events(hub: Hub, request: AnyRequest, after: FromQuery[int | No
     """
     last = request.headers.get("last-event-id", "")
     since = int(last) if last.isdecimal() and len(last) < 16 else after
+    hub.watcher.wake()
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Stream(hub.events.stream(since), headers=headers)
 

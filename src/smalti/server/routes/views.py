@@ -105,6 +105,7 @@ def make_view(hub: Hub, request: AnyRequest, data: JSONBody[NewView]) -> Respons
     )
     saved = hub.store.catalog.save_view(row)
     hub.tell(who(request), "create view", view=saved.uuid, name=data.name)
+    hub.events.publish("view.created", view=saved.uuid)
     return _answer(saved, 201)
 
 
@@ -139,6 +140,7 @@ def delete_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Deleted:
         must_match(request, _etag(row))
         hub.store.catalog.delete_view(row.uuid)
     hub.tell(who(request), "delete view", view=row.uuid, name=row.name)
+    hub.events.publish("view.deleted", view=row.uuid)
     return Deleted(deleted=row.uuid)
 
 
@@ -151,6 +153,7 @@ def clone_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Response[V
     )
     saved = hub.store.catalog.save_view(made)
     hub.tell(who(request), "clone view", view=saved.uuid, origin=row.uuid)
+    hub.events.publish("view.created", view=saved.uuid)
     return _answer(saved, 201)
 
 
@@ -159,6 +162,7 @@ def publish_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Response
     """Freeze it."""
     saved = hub.store.catalog.save_view(msgspec.structs.replace(_row(hub, view), status="published"))
     hub.tell(who(request), "publish view", view=saved.uuid)
+    hub.events.publish("view.updated", view=saved.uuid)
     return _answer(saved)
 
 
@@ -166,6 +170,7 @@ def _set_archived(hub: Service, request: AnyRequest, view: str, archived: bool) 
     row = _row(hub, view)
     saved = hub.store.catalog.save_view(msgspec.structs.replace(row, extra={**row.extra, "archived": archived}))
     hub.tell(who(request), "archive view" if archived else "restore view", view=saved.uuid)
+    hub.events.publish("view.updated", view=saved.uuid)
     return _answer(saved)
 
 
