@@ -47,9 +47,9 @@ def add(
         before = len(version)
         failed, others = [], list(paths)
         if not upload_to and not facts and hasattr(version, "import_file"):
-            for path in filter(_is_table, paths):  # their rows go in as they are
+            for path in filter(_is_bulk, paths):  # their rows go in as they are
                 failed += version.import_file(path)
-            others = [path for path in paths if not _is_table(path)]
+            others = [path for path in paths if not _is_bulk(path)]
         if others:
             failed += version.add_frames(_counted(_all(others), advance), upload_to=upload_to, facts=facts)
         after = len(version)
@@ -153,6 +153,10 @@ def facts(reference: str, again: bool, store_uri: str | None, as_json_text: bool
         for one in failed[:20]:
             click.echo(f"not counted: {one.id}: {one.error}", err=True)
     return 1 if failed else 0
+
+
+def _is_bulk(path: str) -> bool:
+    return "://" not in path and (_is_table(path) or path.lower().endswith((".jsonl", ".ndjson", ".jsonlines")))
 
 
 def _is_table(path: str) -> bool:

@@ -1,5 +1,6 @@
 """Rows that others made: brought to our columns, looked over as a whole, and one by one only where something is odd."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,11 +68,12 @@ def rows_of_lines(data: bytes, where: str, first: int) -> tuple[pa.RecordBatch |
     """Whole rows for JSON-lines, and the lines that are not valid frames; `first` is the number of the first line.
 
     Lines in the canonical dialect are decoded and looked over all at once; if one of them is anything else, each is
-    read by itself, with the same result.
+    read by itself, with the same result. A relative path becomes absolute where it leads to a file beside `where`.
     """
+    folder = os.path.dirname(where)
     try:
         with calm():
-            truth = to_rows([filled(frame) for frame in _decode_frames(data)])
+            truth = to_rows([_anchored(filled(frame), folder) for frame in _decode_frames(data)])
         if _is_sound(truth):
             return derive(truth), []
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, FrameError, IndexError):
@@ -81,11 +83,28 @@ def rows_of_lines(data: bytes, where: str, first: int) -> tuple[pa.RecordBatch |
     for number, line in enumerate(data.split(b"\n"), first):
         if line.strip():
             try:
-                frames.append(record_of(wire.load(line, where=f"{where}:{number}")))
+                frames.append(_anchored(record_of(wire.load(line, where=f"{where}:{number}")), folder))
             except FrameError as error:
                 failed.append(Failed(None, str(error), "validation"))
     rows, refused = rows_of(frames)
     return rows, failed + refused
+
+
+def _anchored(frame: Frame, folder: str) -> Frame:
+    for source in frame.sources:
+        source.uri = _absolute(source.uri, folder)
+        if source.preview is not None:
+            source.preview.uri = _absolute(source.preview.uri, folder)
+        for mask in source.masks:
+            mask.uri = _absolute(mask.uri, folder)
+    return frame
+
+
+def _absolute(uri: str, folder: str) -> str:
+    if not uri or uri.startswith("/") or "://" in uri:
+        return uri
+    path = os.path.abspath(os.path.join(folder, uri))
+    return path if os.path.exists(path) else uri
 
 
 def _one_by_one(truth: pa.RecordBatch) -> tuple[pa.RecordBatch | None, list[Failed]]:
