@@ -9,8 +9,20 @@ from urllib.parse import parse_qs, unquote
 import anyio.to_thread
 import msgspec
 
-from smalti.server.clearml import datasets, dataviews, login, reading, saving, snippets, tasks, versions
+from smalti.server.clearml import (
+    datasets,
+    dataviews,
+    downloads,
+    login,
+    reading,
+    saving,
+    snippets,
+    summaries,
+    tasks,
+    versions,
+)
 from smalti.server.clearml.asked import Asked
+from smalti.server.clearml.downloads import Download
 from smalti.server.clearml.envelope import Fault, answer, fault_of
 from smalti.server.clearml.files import Item, Shelf
 from smalti.server.clearml.hub import Caller, Endpoint, Hub
@@ -22,7 +34,7 @@ MAX_BODY = 160 << 20
 _LOG = logging.getLogger("smalti.server.clearml")
 _PATH = re.compile(r"^/*(?:v(\d+(?:\.\d+)?)/)?([a-z_]{1,40}\.[a-z0-9_]{1,80})/*$")
 _METHODS = frozenset({"GET", "POST", "PUT"})
-_PARTS = (datasets, versions, saving, dataviews, reading, snippets, tasks)
+_PARTS = (datasets, versions, saving, dataviews, reading, snippets, summaries, downloads, tasks)
 ENDPOINTS: dict[str, Endpoint] = {each.name: each for part in _PARTS for each in part.ENDPOINTS}
 
 Scope = dict[str, Any]
@@ -54,6 +66,23 @@ async def _send(send: Any, status: int, body: bytes, headers: Iterable[tuple[str
     ]
     await send({"type": "http.response.start", "status": status, "headers": _encoded(given)})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_file(send: Any, file: Download) -> None:
+    """A file in pieces. What goes wrong before the first of them is told in the envelope."""
+    step: Callable[[], bytes | None] = lambda: next(file.pieces, None)  # noqa: E731
+    piece = await anyio.to_thread.run_sync(step)
+    told = [
+        ("content-type", file.content_type),
+        ("content-disposition", f'attachment; filename="{file.name}"'),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": _encoded(told)})
+    while piece is not None:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        piece = await anyio.to_thread.run_sync(step)
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
@@ -98,6 +127,9 @@ class Api:
                 raise Fault(404, f"there is no endpoint {scope['method']} {path[:120]!r}")
             raw = await _whole_body(receive, _headers(scope))
             data = await anyio.to_thread.run_sync(self._run, name, scope, raw)
+            if isinstance(data, Download):
+                await _send_file(send, data)
+                return
             status, body = await anyio.to_thread.run_sync(answer, name, requested, data)
         except Exception as error:  # noqa: BLE001 - outermost: the client must never see anything else
             fault = _refusal(error)
@@ -115,7 +147,10 @@ class Api:
         if wanted is None:
             raise Fault(404, f"there is no endpoint {name!r} on this server")
         self.hub.allow(caller, wanted.role)
-        return wanted.run(self.hub, Asked(_decoded(raw, headers.get("content-type", ""), wanted.raw)), caller)
+        body = _decoded(raw, headers.get("content-type", ""), wanted.raw)
+        if name == "frames.download_for_dataview" and not body:  # a link that a browser follows
+            body = {"prepare_id": _query(scope, "prepare_id")}
+        return wanted.run(self.hub, Asked(body), caller)
 
 
 async def _whole_body(receive: Any, headers: dict[str, str]) -> bytes:

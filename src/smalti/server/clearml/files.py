@@ -2,13 +2,16 @@
 
 Contents lie under `files/sha256/` in the store, each once however often it is uploaded. A path that a client chose is
 never a path on the disk: it is the name of a small record. Uploading to a path again points it to the new content, as
-the client's own server does; what the old URI named before is then no longer reachable.
+the client's own server does; what the old URI named before is then no longer reachable, and is swept after a day.
 """
 
 import hashlib
 import os
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +25,7 @@ __all__ = ["Item", "Shelf", "Upload", "clean_path"]
 
 MOST_BYTES = 1 << 30
 _PIECE = 1 << 18
+_SWEEP_EVERY_S = 6 * 3600
 _TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -119,6 +123,7 @@ class Shelf:
         self._folder = local_root(store_uri)
         self.uri = f"{store_uri.rstrip('/')}/files" if self._folder is None else str(self._folder / "files")
         self.most_bytes = most_bytes
+        self._next_sweep_s = 0.0
 
     def receive(self) -> Upload:
         """A place for an upload; closing its file throws it away."""
@@ -135,8 +140,20 @@ class Shelf:
         target = self._content(item.sha256)
         if not storage.exists(target):
             self._place(upload, target)
+        elif self._folder is not None:
+            os.utime(target)  # wanted again: a sweep that looks now leaves it alone
         storage.put(self._record(item.path), msgspec.json.encode(item))
+        if not storage.exists(target):  # swept as nameless in the moment before
+            self._place(upload, target)
+        self._sweep_sometimes()
         return item
+
+    def _sweep_sometimes(self) -> None:
+        """Sweep in the background, with the first upload and then every few hours."""
+        now = time.monotonic()
+        if now >= self._next_sweep_s:
+            self._next_sweep_s = now + _SWEEP_EVERY_S
+            threading.Thread(target=self.sweep, name="smalti-clearml-sweep", daemon=True).start()
 
     def _place(self, upload: Upload, target: str) -> None:
         if self._folder is None:
@@ -174,6 +191,29 @@ class Shelf:
             return None
         return msgspec.json.decode(raw, type=Item)
 
+    def sweep(self, older_than: timedelta = timedelta(days=1)) -> int:
+        """Remove uploads that broke off and contents that no name leads to; only on a local disk. Returns how many.
+
+        Args:
+            older_than: younger ones may be on their way, or about to be named.
+        """
+        if self._folder is None:
+            return 0
+        limit = time.time() - older_than.total_seconds()
+        root = Path(self.uri)
+        named = {
+            msgspec.json.decode(path.read_bytes(), type=Item).sha256
+            for path in root.glob("names/*/*")
+            if path.is_file() and not path.name.startswith(".")
+        }
+        suspects = [*root.glob("incoming/*"), *(p for p in root.glob("sha256/*/*") if p.name not in named)]
+        swept = 0
+        for path in suspects:
+            if _is_older(path, limit):
+                path.unlink(missing_ok=True)
+                swept += 1
+        return swept
+
     def forget(self, path: str) -> bool:
         """Take a path off the shelf. Its content stays: another path may stand for it."""
         if self.find(path) is None:
@@ -189,3 +229,10 @@ class Shelf:
             while left > 0 and (piece := file.read(min(_PIECE, left))):
                 left -= len(piece)
                 yield piece
+
+
+def _is_older(path: Path, limit: float) -> bool:
+    try:
+        return path.stat().st_mtime < limit
+    except FileNotFoundError:  # finished, or swept by somebody else
+        return False

@@ -18,6 +18,7 @@ from smalti.server.clearml.asked import Asked
 from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Caller, Endpoint, Hub, endpoint
 from smalti.server.clearml.shown import frame_json
+from smalti.server.clearml.tables import WireTable
 from smalti.server.clearml.views import Pins, pins_of, spec_of, view_of
 from smalti.viewspec import DEFAULT_SEED
 
@@ -161,7 +162,7 @@ def clear_state(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
 @endpoint("frames.get_by_id", "viewer")
 def by_id(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
     version = hub.version(asked.needed("version"), asked.text("dataset"))
-    found = version.get_many([asked.needed("frame")])
+    found = WireTable(hub.service.table(version), hub.catalog).find([asked.needed("frame")])
     if not found:
         raise Fault(400, f"version {version.name!r} has no frame {asked.text('frame')!r}")
     return {"frame": frame_json(found[0], version.dataset.id, version.id)}
@@ -170,7 +171,7 @@ def by_id(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
 @endpoint("frames.get_by_ids", "viewer")
 def by_ids(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
     version = hub.version(asked.needed("version"), asked.text("dataset"))
-    found = version.get_many(asked.texts("frame_ids") or [])
+    found = WireTable(hub.service.table(version), hub.catalog).find(asked.texts("frame_ids") or [])
     return {"frames": [frame_json(record, version.dataset.id, version.id) for record in found]}
 
 

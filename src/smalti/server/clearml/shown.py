@@ -15,7 +15,7 @@ __all__ = ["frame_json", "served_json", "served_raw"]
 
 _encode = msgspec.json.Encoder().encode
 _UNKNOWN = b"__smalti_extra__"
-_OURS = frozenset({"dataset", "saved", "saved_in_version", "updated", "updated_in_version"})
+_OURS = frozenset({"dataset", "saved", "saved_in_version", "updated", "updated_in_version", "new_ver"})
 
 _WHOLE = ("timestamp", "width", "height", "saved", "updated", "num_frames")
 _TYPES: dict[str, type | tuple[type, ...]] = {

@@ -28,6 +28,18 @@ def snippets(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
     return _snippets(hub, asked)
 
 
+@endpoint("datasets.get_snippets", "viewer")
+def dataset_snippets(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
+    """A page of the frames of a dataset's versions; of all of them where none is named."""
+    dataset = hub.dataset(asked.needed("dataset"))
+    ids = asked.texts("versions") or [version.id for version in dataset.versions()]
+    if not ids:
+        return {"frames": [], "frames_total": 0, "total_in_versions": 0, "search_after": None}
+    spec = {"versions": [{"dataset": dataset.id, "version": uuid} for uuid in ids]}
+    size = asked.whole("size", low=0, high=_MOST)
+    return _page(view_of(hub, spec_of(spec, unlimited=True)), asked, 50 if size is None else size)
+
+
 def _snippets(hub: Hub, asked: Asked) -> dict[str, Any]:
     view = view_of(hub, spec_of(asked.object("dataview"), unlimited=True))
     size = asked.whole("size", low=0, high=_MOST)

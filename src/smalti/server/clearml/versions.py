@@ -7,8 +7,8 @@ from smalti.server.clearml.asked import Asked
 from smalti.server.clearml.datasets import check_keys
 from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Caller, Endpoint, Hub, Kept, endpoint, page_of, stamp, trimmed
+from smalti.server.clearml.summaries import stats_of_version
 from smalti.store import DatasetVersion
-from smalti.store.pushdown import labels_in
 from smalti.store.rows import VersionRow
 
 __all__ = ["ENDPOINTS", "require_draft"]
@@ -129,7 +129,7 @@ def commit(hub: Hub, asked: Asked, caller: Caller) -> dict[str, Any]:
     total = len(version)
     changes: dict[str, Any] = {"committed": stamp(datetime.now(UTC))}
     if asked.flag("calculate_stats", True):
-        changes["stats"] = asked.object("override_stats") or _stats(version)
+        changes["stats"] = asked.object("override_stats") or stats_of_version(version)
     _keep(hub, version, **changes)
     if asked.flag("publish"):
         hub.allow(caller, "admin")
@@ -147,27 +147,6 @@ def commit(hub: Hub, asked: Asked, caller: Caller) -> dict[str, Any]:
         "failed": 0,
         "errors": [],
     }
-
-
-def _stats(version: DatasetVersion) -> dict[str, Any]:
-    counted = version.compute_stats()
-    frames = int(counted.get("frames", 0))
-    annotated = version.rows().count("array_length(roi_ls) > 0")
-    labels: dict[str, int] = {}
-    for token, count in counted.get("labelsets", {}).items():
-        for label in labels_in(token):
-            labels[label] = labels.get(label, 0) + int(count)
-    return {
-        "labels": [{"name": name, "count": count} for name, count in sorted(labels.items())],
-        "content_types": [],
-        "frames": [{"name": "annotated", "count": annotated}, {"name": "unannotated", "count": frames - annotated}],
-    }
-
-
-@endpoint("datasets.get_stats", "viewer")
-def get_stats(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
-    ids = asked.texts("versions") or [asked.needed("version")]
-    return {"stats": _stats(hub.version(ids[0]))}
 
 
 @endpoint("datasets.publish_version", "admin")

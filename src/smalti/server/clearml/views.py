@@ -61,10 +61,12 @@ def view_of(hub: Hub, spec: dict[str, Any], pins: Pins | None = None) -> DataVie
     if not versions:
         raise Fault(400, "dataview.versions is empty; name at least one dataset and version")
     states = [_State(version, pins or {}, hub) for version in versions]
-    key = (msgspec.json.encode(spec, order="sorted"), *(state.fingerprint for state in states))
+    newer = [_newer(hub, entry) for entry in spec.get("versions") or ()]
+    read = [state.fingerprint for state in states] + [table.fingerprint if table else "" for table in newer]
+    key = (msgspec.json.encode(spec, order="sorted"), *read)
 
     def make() -> DataView:
-        tables = [WireTable(state.table(), hub.catalog) for state in states]
+        tables = [WireTable(state.table(), hub.catalog, new) for state, new in zip(states, newer, strict=True)]
         try:
             view = DataView.from_spec(spec, tables)
         except (TypeError, ValueError, AttributeError) as error:
@@ -82,6 +84,14 @@ def _version(hub: Hub, entry: dict[str, Any]) -> DatasetVersion:
     if not isinstance(version_id, str) or not isinstance(dataset_id, str):
         raise Fault(400, "every entry of dataview.versions has a dataset and a version, both ids")
     return hub.version(version_id, dataset_id)
+
+
+def _newer(hub: Hub, entry: dict[str, Any]) -> VersionTable | None:
+    """The version whose newer frames go along, where an entry names one to merge with."""
+    uuid = entry.get("merge_with")
+    if uuid is not None and not isinstance(uuid, str):
+        raise Fault(400, "merge_with in dataview.versions is the id of a version")
+    return hub.service.table(hub.version(uuid, entry.get("dataset"))) if uuid else None
 
 
 class _State:
