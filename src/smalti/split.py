@@ -2,13 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.binding import resolve
 from smalti.errors import QueryError
+from smalti.facts import MaskFacts
+from smalti.legend import Legend
 from smalti.mapping import LabelMapping
 from smalti.order import digest, permutation
 from smalti.query.match import Facts, roi_labels
@@ -19,8 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METHODS",
+    "Counted",
     "class_pixels",
     "class_weights",
+    "counted",
+    "entry_pixels",
     "frame_weights",
     "keep_parts",
     "pick_sample",
@@ -146,23 +154,67 @@ def pick_sample(chosen: "Chosen", recipe: SampleRecipe) -> Ints:
 
 
 # ------------------------------------------------------------------------------------------------- class weights
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The facts of a frame, with what is needed to tell which of its pixels are of which class.
+
+    Attributes:
+        facts: by mask id; None where nothing is stored.
+        dataset, version: the ids and names of where it is, for rules that speak of one place.
+        legend: the legend of one of its masks, by the mask's facts; None where it has none. Asked only where pixels with
+            several labels, or numbers that are given by value, leave no other way.
+    """
+
+    facts: Facts | None
+    dataset: Sequence[str] = ()
+    version: Sequence[str] = ()
+    legend: Callable[[MaskFacts], Legend | None] = lambda _mask: None
+
+
+def counted(chosen: "Chosen", at_once: int = 1024) -> Iterator[Counted]:
+    """The frames of a view for `class_weights`; records are read only where they are needed, then many at a time."""
+    for start in range(0, len(chosen), at_once):
+        places = np.arange(start, min(start + at_once, len(chosen)))
+        records = _Records(chosen, places)
+        for place, found in zip(places.tolist(), chosen.facts(places), strict=True):
+            table = chosen.tables[int(chosen.part[place])]
+            names = getattr(table, "names", ((), ()))
+            where = (table.dataset, *names[0]), (table.version, *names[1])
+            yield Counted(found, *where, partial(records.legend, place - start, table.mask_labels))
+
+
+class _Records:
+    """Some frames, read when the first of them is asked for."""
+
+    def __init__(self, chosen: "Chosen", places: Ints) -> None:
+        self._chosen, self._places = chosen, places
+        self._found: list[Any] | None = None
+
+    def legend(self, number: int, mask_labels: Any, mask: MaskFacts) -> Legend | None:
+        if self._found is None:
+            self._found = self._chosen.take(self._places)
+        return resolve(self._found[number], mask_labels).plan(mask.mask, mask.source).legend
+
+
 def class_pixels(
-    facts: Iterable[Facts | None], mapping: LabelMapping
+    facts: Iterable[Facts | Counted | None], mapping: LabelMapping
 ) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
     """Pixels of each class, the frames it occurs in, and all pixels of those frames; void is left out.
 
-    Classes are numbers where the mapping has any, else labels after mapping.
+    Classes are numbers where the mapping has any, else labels after mapping. A pixel counts once for a class, however many
+    labels of that class its legend entry has.
     """
     pixels: Counter[Any] = Counter()
     frames: Counter[Any] = Counter()
     around: Counter[Any] = Counter()
     for found in facts:
+        frame = found if isinstance(found, Counted) else Counted(found)
         mine: Counter[Any] = Counter()
-        for mask in (found or {}).values():
-            for label, count in mask.pixels.items():
-                for each in _classes(label, mapping):
+        for mask in (frame.facts or {}).values():
+            for classes, count in _class_counts(mask, frame, mapping):
+                for each in classes:
                     mine[each] += count
-        total = sum(mask.total for mask in (found or {}).values())
+        total = sum(mask.total for mask in (frame.facts or {}).values())
         for each, count in mine.items():
             if count:
                 pixels[each] += count
@@ -171,8 +223,38 @@ def class_pixels(
     return pixels, frames, around
 
 
-def _classes(label: str, mapping: LabelMapping) -> tuple[Any, ...]:
-    names = mapping.names_of([label])
+def _class_counts(mask: MaskFacts, frame: Counted, mapping: LabelMapping) -> Iterator[tuple[Iterable[Any], int]]:
+    """The classes of the entries of a mask's legend, each with its pixels."""
+    by_value = any(not isinstance(key, str) for key in mapping.numbers)
+    legend = frame.legend(mask) if by_value or sum(mask.pixels.values()) > mask.total - mask.void else None
+    if legend is None:
+        for label, count in mask.pixels.items():
+            yield _classes(mapping.names_of([label], frame.dataset, frame.version), mapping), count
+        return
+    table = mapping.table(legend, frame.dataset or ("list",), frame.version or ("frames",))
+    counts = entry_pixels(mask, [entry.labels for entry in legend.entries])
+    for names, number, labels in zip(table.names, table.classes, (e.labels for e in legend.entries), strict=True):
+        count = counts.pop(frozenset(labels), 0)  # entries with the same labels are one
+        yield ((number,) if mapping.numbers and number != mapping.void else () if mapping.numbers else names), count
+
+
+def entry_pixels(mask: MaskFacts, entries: Iterable[Iterable[str]]) -> dict[frozenset[str], int]:
+    """Pixels by set of labels, from pixels by label: what is stored of a mask counts a pixel for each of its labels.
+
+    Each label is the sum of the entries that have it, and all entries together are what is not void. Where those sums have
+    one solution, which is the rule, it is exact; else it is about the one that spreads pixels most evenly.
+    """
+    sets = [found for found in dict.fromkeys(map(frozenset, entries)) if all(mask.pixels.get(name) for name in found)]
+    if not sets:
+        return {}
+    labels = sorted(set().union(*sets))
+    sums = np.array([[name in found for found in sets] for name in labels] + [[True] * len(sets)], np.float64)
+    known = np.array([mask.pixels[name] for name in labels] + [mask.total - mask.void], np.float64)
+    solved = np.linalg.lstsq(sums, known, rcond=None)[0]
+    return {found: max(0, round(float(count))) for found, count in zip(sets, solved, strict=True)}
+
+
+def _classes(names: tuple[str, ...], mapping: LabelMapping) -> tuple[Any, ...]:
     if not mapping.numbers:
         return names
     number = mapping.number_of(names)
@@ -180,7 +262,7 @@ def _classes(label: str, mapping: LabelMapping) -> tuple[Any, ...]:
 
 
 def class_weights(
-    facts: Iterable[Facts | None], mapping: LabelMapping, method: str = "inverse", *, beta: float = 0.9999
+    facts: Iterable[Facts | Counted | None], mapping: LabelMapping, method: str = "inverse", *, beta: float = 0.9999
 ) -> dict[Any, float]:
     """A weight for each class, for a loss.
 

@@ -14,9 +14,8 @@ from smalti.explain import Explanation, explain
 from smalti.iterate import ClipIterator, Served, ViewIterator
 from smalti.mapping import ClassTable, LabelMapping, LabelSource, MappingRule
 from smalti.order import Position, Shard
-from smalti.query.match import Facts
 from smalti.query.rules import EVERY, FilterRule, LabelRule, checked_weight, label_query, label_rule
-from smalti.split import class_weights, split_parts
+from smalti.split import class_weights, counted, split_parts
 from smalti.stored import StoredView, look_up
 from smalti.tables import ListTable, Table, table_of
 from smalti.viewspec import Iteration, Jump, SampleRecipe, ViewEntry, ViewSpec, read_spec, write_spec
@@ -462,8 +461,7 @@ class DataView(StoredView):
 
     def class_weights(self, method: str = "inverse", *, beta: float = 0.9999) -> dict[Any, float]:
         """A weight per class (per label without class numbers) from stored facts: see `smalti.split.class_weights`."""
-        found: list[Facts | None] = self.chosen().facts()
-        return class_weights(found, self._spec.mapping, method, beta=beta)
+        return class_weights(counted(self.chosen()), self._spec.mapping, method, beta=beta)
 
     # --------------------------------------------------------------------------------------------------------- JSON
     @property

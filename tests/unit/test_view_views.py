@@ -8,6 +8,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smalti.errors import LegendError, QueryError
 from smalti.facts import MaskFacts
@@ -16,7 +18,7 @@ from smalti.legend import Entry, Legend
 from smalti.mapping import LabelMapping, LabelSource, MappingRule
 from smalti.query.rules import FilterRule, LabelRule
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
-from smalti.split import place_of
+from smalti.split import entry_pixels, place_of
 from smalti.view import DataView
 
 
@@ -372,6 +374,44 @@ class TestSamples:
         assert view.class_weights() == {1: 1.0}  # void has no weight
         with pytest.raises(QueryError, match="median_frequency"):
             view.class_weights("wrong")
+
+    def test_a_pixel_counts_once_for_a_class_whatever_labels_its_entry_has(self) -> None:
+        # 60 pixels are car and vehicle, 30 bus and vehicle, 10 void: by label 60, 30, 90.
+        frame = Frame(
+            id="x",
+            sources=[Source(id="a", uri="u", masks=[Mask(id="m", uri="m")])],
+            rois=[
+                Roi(label=["car", "vehicle"], mask=RoiMask(id="m", value=[1, 0, 0])),
+                Roi(label=["bus", "vehicle"], mask=RoiMask(id="m", value=[2, 0, 0])),
+                Roi(label=["road"], mask=RoiMask(id="m", value=[3, 0, 0])),
+            ],
+        )
+        pixels = {"car": 60, "bus": 30, "vehicle": 90, "road": 900}
+        facts = {"x": [MaskFacts(source="a", mask="m", size_hw=(10, 100), pixels=pixels, void=10)]}
+        view = DataView([frame], facts=facts)
+        view.map_labels({"car": 1, "bus": 1, "vehicle": 1, "road": 2})
+        assert view.class_weights() == {1: 990 / (2 * 90), 2: 990 / (2 * 900)}
+        assert view.clone().map_labels({"car": 1, "road": 2}).class_weights()[1] == 960 / (2 * 60)
+        # Numbers by colour, and rules that need both labels of an entry, hold here as they do in the loader.
+        assert view.clone().map_labels({(1, 0, 0): 1, (3, 0, 0): 2}).class_weights()[1] == 960 / (2 * 60)
+        rule = MappingRule(LabelSource(("bus", "vehicle")), "omnibus")
+        assert view.clone().map_labels({"omnibus": 1, "road": 2}, rules=[rule]).class_weights()[1] == 930 / (2 * 30)
+        elsewhere = MappingRule(LabelSource(("road",), "list", "frames"), "way")
+        assert set(view.clone().map_labels({"way": 7}, rules=[elsewhere]).class_weights()) == {7}
+
+    @given(st.lists(st.sets(st.sampled_from("abcd"), min_size=1), min_size=1, max_size=5), st.data())
+    def test_pixels_by_label_give_pixels_by_entry(self, sets: list[set[str]], data: st.DataObject) -> None:
+        entries = list(dict.fromkeys(map(frozenset, sets)))
+        truth = {entry: data.draw(st.integers(1, 10**6)) for entry in entries}
+        labels = sorted(set().union(*entries))
+        pixels = {label: sum(n for entry, n in truth.items() if label in entry) for label in labels}
+        rows = [[label in entry for entry in entries] for label in labels] + [[True] * len(entries)]
+        mask = MaskFacts(source="a", mask="m", size_hw=(1, sum(truth.values()) + 7), pixels=pixels, void=7)
+        found = entry_pixels(mask, entries)
+        if np.linalg.matrix_rank(np.array(rows)) == len(entries):
+            assert found == truth
+        assert set(found) == set(truth)
+        assert min(found.values()) >= 0
 
 
 class TestJson:
