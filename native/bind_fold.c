@@ -1,7 +1,8 @@
-/* The hashing kernels for Python: kernels/native_fold.py checks and allocates. */
+/* The kernels of rows for Python: kernels/native_fold.py checks and allocates. */
 #include "bind_fold.h"
 #include "fold.h"
 #include "kernels.h"
+#include "tokens.h"
 
 PyObject *py_fold(PyObject *self, PyObject *args) {
     (void)self;
@@ -31,4 +32,23 @@ PyObject *py_mix(PyObject *self, PyObject *args) {
     }
     release(&words, 1);
     return result_of(status);
+}
+
+/* text, offsets, longest, bytes, ends, counts -> (size of the bytes, number of tokens) */
+PyObject *py_flat_tokens(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer b[5];
+    Py_ssize_t longest;
+    if (!PyArg_ParseTuple(args, "y*y*nw*w*w*", &b[0], &b[1], &longest, &b[2], &b[3], &b[4])) return NULL;
+    int status = KERNEL_BAD_SIZE;
+    size_t rows = items(&b[4]);
+    token_sink sink = {b[2].buf, b[3].buf, (size_t)b[2].len, items(&b[3]), 0, 0};
+    if (b[0].itemsize == 1 && b[1].itemsize == 8 && b[3].itemsize == 4 && b[4].itemsize == 4 && longest >= 0 &&
+        items(&b[1]) == rows + 1) {
+        Py_BEGIN_ALLOW_THREADS
+        status = flat_tokens(b[0].buf, (size_t)b[0].len, b[1].buf, rows, (size_t)longest, &sink, b[4].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, 5);
+    return status ? result_of(status) : Py_BuildValue("(nn)", (Py_ssize_t)sink.size, (Py_ssize_t)sink.count);
 }

@@ -5,10 +5,11 @@
 
 PyObject *py_fold(PyObject *self, PyObject *args);
 PyObject *py_mix(PyObject *self, PyObject *args);
+PyObject *py_flat_tokens(PyObject *self, PyObject *args);
 
-#define SMALTI_FOLD_METHODS                                    \
-    {"fold", py_fold, METH_VARARGS, "values, offsets, out"}, { \
-        "mix", py_mix, METH_VARARGS, "words, in place"         \
-    }
+#define SMALTI_FOLD_METHODS                                          \
+    {"fold", py_fold, METH_VARARGS, "values, offsets, out"},         \
+        {"mix", py_mix, METH_VARARGS, "words, in place"},            \
+        {"flat_tokens", py_flat_tokens, METH_VARARGS, "text, offsets, longest, bytes, ends, counts"}
 
 #endif

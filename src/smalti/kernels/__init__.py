@@ -25,6 +25,7 @@ __all__ = [
     "count",
     "count_boxes",
     "count_colors",
+    "flat_tokens",
     "fold",
     "gather_exact",
     "gather_table",
@@ -72,6 +73,7 @@ if TYPE_CHECKING or not IS_NATIVE:
         count,
         count_boxes,
         count_colors,
+        flat_tokens,
         fold,
         gather_exact,
         gather_table,
@@ -107,6 +109,6 @@ else:
         runs_decode,
         runs_encode,
     )
-    from smalti.kernels.native_fold import fold, mix
+    from smalti.kernels.native_fold import flat_tokens, fold, mix
     from smalti.kernels.native_maps import label_planes, tiles_pack, tiles_unpack
     from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup

@@ -12,6 +12,7 @@ __all__ = [
     "as_pixels",
     "as_sequences",
     "as_table",
+    "as_texts",
     "label_beyond",
     "legend_arrays",
     "nearest_arrays",
@@ -49,6 +50,14 @@ def as_sequences(values: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[A
     if offsets[0] < 0 or offsets[-1] > len(values) or (offsets[1:] < offsets[:-1]).any():
         raise ValueError(f"offsets: expected ascending positions within the {len(values)} values")
     return np.ascontiguousarray(values), np.ascontiguousarray(offsets, np.int64)
+
+
+def as_texts(text: NDArray[Any], offsets: NDArray[Any], longest: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The bytes of some texts in C order, and where each begins."""
+    text, offsets = as_sequences(text, offsets)
+    if text.dtype != np.uint8 or len(text) >= 2**31 or longest < 0:
+        raise ValueError(f"text: expected fewer than 2**31 uint8 and longest >= 0, got {_shape(text)}, {longest}")
+    return text, offsets
 
 
 def as_pairs(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from smalti.facts import MaskFacts
+from smalti.kernels import flat_tokens
 from smalti.query.values import canonical, walk
 from smalti.store.buckets import bucket_tokens
-from smalti.store.rowhash import hash_rows
+from smalti.store.rowhash import hash_rows, string_parts
 from smalti.store.schema import DERIVED, SCHEMA
 
 __all__ = ["LONGEST_META_TOKEN", "derive", "facts_columns", "label_token", "meta_token", "meta_tokens"]
@@ -30,7 +31,6 @@ LONGEST_META_TOKEN = 120
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-_decode_lines = msgspec.json.Decoder(dict[str, Any]).decode_lines
 
 
 def label_token(labels: Sequence[str]) -> str:
@@ -72,30 +72,37 @@ def _column(values: Any, name: str) -> pa.Array:
 
 
 def _meta_column(meta: pa.StringArray) -> pa.ListArray:
-    """`meta_kv` of every row. Texts are joined and read in one go: bulk loads spend most of their time here."""
-    if not len(meta):
-        return _column([], "meta_kv")
-    lines = pc.binary_join(pa.array([pc.fill_null(meta, "{}")], pa.list_(pa.string())), "\n")[0].as_py()
-    found = _decode_lines(lines)
-    if len(found) != len(meta) or lines.count("\n") != len(meta) - 1:  # a text with line breaks, or an empty one
-        found = [_decode(text or "{}") for text in meta.to_pylist()]
+    """`meta_kv` of every row: a kernel reads the plain ones, which are nearly all."""
+    text, offsets = string_parts(meta)
+    tokens, ends, counts = flat_tokens(text, offsets, LONGEST_META_TOKEN)
+    plain = pa.StringArray.from_buffers(
+        len(ends), pa.py_buffer(np.concatenate([[0], ends]).astype(np.int32)), pa.py_buffer(tokens)
+    )
+    others = np.flatnonzero(counts < 0)
+    if not len(others):
+        return pa.ListArray.from_arrays(pa.array(np.cumsum([0, *counts], dtype=np.int32)), plain)
+    found = [_tokens_of(_decode(text or "{}")) for text in meta.take(pa.array(others)).to_pylist()]
+    owner = np.repeat(np.arange(len(counts)), np.maximum(counts, 0))
+    counts[others] = [len(some) for some in found]
+    order = np.argsort(np.concatenate([owner, np.repeat(others, counts[others])]), kind="stable")
+    words = pa.concat_arrays([plain, pa.array([word for some in found for word in some], pa.string())])
+    return pa.ListArray.from_arrays(pa.array(np.cumsum([0, *counts], dtype=np.int32)), words.take(pa.array(order)))
+
+
+def _tokens_of(meta: dict[str, Any]) -> list[str]:
+    """As `meta_tokens`, quicker for a flat object without whole floats and truth values."""
     tokens: list[str] = []
-    ends = [0]
-    for item in found:
-        for path, value in item.items():
-            kind = type(value)
-            if kind is int:
-                tokens.append(f"{path}={value}")
-            elif kind is str:
-                tokens.append(f"{path}={value[:LONGEST_META_TOKEN]}")
-            elif kind is float and not value.is_integer():
-                tokens.append(f"{path}={_encode(value).decode()}")
-            else:  # a level below: the general way, for the whole of this frame
-                del tokens[ends[-1] :]
-                tokens += meta_tokens(item)
-                break
-        ends.append(len(tokens))
-    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(tokens, pa.string()))
+    for path, value in meta.items():
+        kind = type(value)
+        if kind is int:
+            tokens.append(f"{path}={value}")
+        elif kind is str:
+            tokens.append(f"{path}={value[:LONGEST_META_TOKEN]}")
+        elif kind is float and not value.is_integer():
+            tokens.append(f"{path}={_encode(value).decode()}")
+        else:
+            return meta_tokens(meta)
+    return list(dict.fromkeys(tokens))
 
 
 # -------------------------------------------------------------------------------------------------------- labels
@@ -193,10 +200,11 @@ def _ascending(keys: Ints) -> Ints:
 
 
 def _unique_rows(table: Ints, base: int) -> tuple[Ints, Ints]:
-    if base ** table.shape[1] < 2**62:  # the row as one number: sorting numbers is ten times faster than sorting rows
+    if base ** table.shape[1] < 2**62:  # the row as one number: few of them are different
         weights = base ** np.arange(table.shape[1], dtype=np.int64)
-        _, first, which = np.unique(table @ weights, return_index=True, return_inverse=True)
-        return table[first], which
+        found = pa.array(table @ weights).dictionary_encode()
+        keys = found.dictionary.to_numpy()
+        return keys[:, None] // weights % base, found.indices.to_numpy().astype(np.int64)
     sets, which = np.unique(table, axis=0, return_inverse=True)
     return sets, which.reshape(-1)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smalti.kernels import fold, mix
 
-__all__ = ["hash_rows", "hash_strings"]
+__all__ = ["hash_rows", "hash_strings", "string_parts"]
 
 Words = NDArray[np.uint64]
 
@@ -29,6 +29,15 @@ def hash_rows(batch: pa.RecordBatch) -> Words:
 def hash_strings(array: pa.StringArray) -> Words:
     """(n,) uint64: the hash of each string."""
     return mix(_hash(array))
+
+
+def string_parts(array: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """The bytes of some strings, and where in them each begins, with the end of the last; not copied."""
+    if not len(array):
+        return np.zeros(0, np.uint8), np.zeros(1, np.int32)
+    _, offsets, data = array.buffers()
+    where = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
+    return np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8), where
 
 
 def _salt(name: str) -> np.uint64:
@@ -49,10 +58,7 @@ def _hash(array: pa.Array) -> Words:
     elif pa.types.is_list(kind):
         result = _lists(array)
     elif pa.types.is_string(kind):
-        _, offsets, data = array.buffers()
-        where = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
-        text = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-        result = fold(text, where)
+        result = fold(*string_parts(array))
     else:
         plain = pc.fill_null(array, 0).cast(pa.float64() if pa.types.is_floating(kind) else pa.int64(), safe=False)
         result = mix(plain.to_numpy().view(np.uint64) + np.uint64(1))

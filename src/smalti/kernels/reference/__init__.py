@@ -8,6 +8,7 @@ from smalti.kernels.reference.png import png_discover, png_gather, png_header, p
 from smalti.kernels.reference.repair import RepairParameters, repair
 from smalti.kernels.reference.runs import contour, runs_decode, runs_encode
 from smalti.kernels.reference.tiles import tiles_pack, tiles_unpack
+from smalti.kernels.reference.tokens import flat_tokens
 from smalti.kernels.reference.video import label_planes
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "count",
     "count_boxes",
     "count_colors",
+    "flat_tokens",
     "fold",
     "gather_exact",
     "gather_table",
