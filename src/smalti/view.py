@@ -40,7 +40,7 @@ class DataView(StoredView):
         mask_labels: for a list: legends for masks that a frame does not explain itself.
     """
 
-    RoiQuery = LabelRule
+    RoiQuery: ClassVar[Callable[..., LabelRule]] = LabelRule
     lookup: ClassVar[Lookup | None] = staticmethod(look_up)
     """How names of datasets are found: in the default store."""
 

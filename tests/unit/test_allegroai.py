@@ -65,6 +65,7 @@ SIGNATURES: list[tuple[Any, str]] = [
     (DatasetVersion.get_bulk_context, "self flush_threshold log refresh_version_stats auto_upload_destination "
      "local_dataset_root_path allow_update"),
     (SingleFrame.get_local_mask_source, "self raise_on_error mask_id skip_size_check force_download"),
+    (DataView.RoiQuery, "label must_not count_range conf_range"),
     (DataView, "name iteration_order iteration_infinite maximum_number_of_frames auto_connect_with_task"),
 ]  # fmt: skip
 
@@ -82,6 +83,19 @@ def test_names_are_where_scripts_look_for_them() -> None:
     assert set(allegroai.__all__) <= set(dir(allegroai))
     with pytest.raises(ImportError, match="NoSuchName"):
         exec("from smalti.allegroai import NoSuchName")
+
+
+def test_rules_of_a_query_come_in_the_legacy_order() -> None:
+    rule = DataView.RoiQuery("cat", True, [1, 3], (0.5, 1.0))
+    assert (rule.label, rule.must_not, rule.count_range, rule.conf_range) == ("cat", True, (1, 3), (0.5, 1.0))
+    assert DataView.RoiQuery("cat") == smalti.DataView.RoiQuery("cat")
+
+
+def test_what_is_gone_can_be_imported_and_says_so() -> None:
+    from smalti.allegroai import DataPipe
+
+    with pytest.raises(UsageError, match="get_iterator"):
+        DataPipe(view=None)
 
 
 def test_the_package_loads_what_is_used() -> None:

@@ -13,10 +13,11 @@ from smalti.errors import MissingExtra
 if TYPE_CHECKING:
     from smalti.allegroai.dataset import Dataset
     from smalti.allegroai.dataset_version import DatasetVersion
-    from smalti.allegroai.dataview import DataView, IterationOrder
+    from smalti.allegroai.dataview import DataPipe, DataView, IterationOrder
     from smalti.allegroai.frames import FrameGroup, SingleFrame
 
 __all__ = [
+    "DataPipe",
     "DataView",
     "Dataset",
     "DatasetVersion",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DataPipe": "dataview",
     "DataView": "dataview",
     "Dataset": "dataset",
     "DatasetVersion": "dataset_version",

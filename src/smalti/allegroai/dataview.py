@@ -10,15 +10,15 @@ import numpy as np
 
 from smalti import view as ours
 from smalti.allegroai.frames import FrameGroup, Numbers, SingleFrame, adopt
-from smalti.allegroai.naming import default_store, either
+from smalti.allegroai.naming import UsageError, default_store, either
 from smalti.chosen import Chosen, names_of
 from smalti.errors import LegendError
 from smalti.iterate import Served, ViewIterator
 from smalti.mapping import LabelMapping
 from smalti.order import Position, Shard
-from smalti.query.rules import FilterRule
+from smalti.query.rules import FilterRule, LabelRule
 
-__all__ = ["DataView", "FrameGroup", "IterationOrder", "SingleFrame"]
+__all__ = ["DataPipe", "DataView", "FrameGroup", "IterationOrder", "SingleFrame"]
 
 _READ_AT_ONCE = 256
 
@@ -54,8 +54,31 @@ def _numbers(mapping: LabelMapping, datasets: Sequence[str], versions: Sequence[
     return number
 
 
+class DataPipe:
+    """Of the oldest scripts, which import it beside what they use. Nothing of it is left to build on.
+
+    Raises:
+        UsageError: it is made.
+    """
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise UsageError("DataPipe is gone; iterate the frames themselves: DataView(...).get_iterator()")
+
+
 class DataView(ours.DataView):
     """A query over versions of the default store: see `smalti.DataView`."""
+
+    @staticmethod
+    def RoiQuery(
+        label: str,
+        must_not: bool = False,
+        count_range: Sequence[int] | None = None,
+        conf_range: Sequence[float] | None = None,
+    ) -> LabelRule:
+        """A rule of `add_multi_query`, with the arguments in the legacy order."""
+        count = None if count_range is None else (count_range[0], count_range[1])
+        confidence = None if conf_range is None else (conf_range[0], conf_range[1])
+        return LabelRule(label, count, confidence, must_not)
 
     def __init__(
         self,

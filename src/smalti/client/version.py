@@ -315,6 +315,11 @@ class RemoteVersion:
         body = {"name": name, "description": description}
         return RemoteVersion(self.dataset, self.http.ask("POST", f"{self.path}/child", body))
 
+    @property
+    def report(self) -> Any:
+        """What the checks said when it was last to be published, as plain data; None without checks."""
+        return self.http.ask("GET", f"{self.path}/report")
+
     def compute_stats(self) -> dict[str, Any]:
         """Frames, ROIs and frames per label."""
         found = self.http.ask("POST", f"{self.path}/statistics", {"scope": "roi"})
