@@ -56,9 +56,9 @@ interface Batch {
   legends: ThumbLegend[];
 }
 
-const AT_ONCE = 12;
+const AT_ONCE = 8;
 const BUSY = 2;
-const WAIT_MS = 25;
+const WAIT_MS = 50;
 const KEPT = 600;
 
 const keyOf = (w: Wanted): string => JSON.stringify([w.version, w.frame, w.etag, w.source, w.mask, w.size]);

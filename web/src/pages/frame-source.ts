@@ -12,7 +12,7 @@ import { frames } from "../lib/api";
 import { say } from "../lib/http";
 import type { Hit, NearestBody, SearchBody } from "../lib/types";
 
-const PAGE = 200;
+const PAGE = 100;
 const AT_ONCE = 3;
 const NEAREST = 200;
 
@@ -35,6 +35,8 @@ export class FrameSource {
   private asked = new Set<number>();
   private wanted: number[] = [0];
   private sight: number[] = [0];
+  /** What comes next in the direction of the scrolling: asked for once everything in sight is here. */
+  private onward: number[] = [];
   private busy = 0;
   private last = 0;
   private control = new AbortController();
@@ -58,13 +60,11 @@ export class FrameSource {
     if (total === null) return;
     const from = Math.floor(Math.max(0, first) / PAGE);
     const to = Math.floor(Math.min(total - 1, last) / PAGE);
-    this.wanted = [];
     const onward = from >= this.last ? [to + 1, to + 2] : [from - 1, from - 2];
     this.last = from;
     this.sight = Array.from({ length: to - from + 1 }, (_, i) => from + i);
-    for (const page of [...this.sight, ...onward]) {
-      if (page >= 0 && page * PAGE < total && this.lacks(page)) this.wanted.push(page);
-    }
+    this.onward = onward.filter((page) => page >= 0 && page * PAGE < total);
+    this.wanted = this.sight.filter(this.lacks);
     this.pump();
   }
 
@@ -87,6 +87,7 @@ export class FrameSource {
   private lacks = (page: number): boolean => !this.pages.has(page) || this.stale.has(page);
 
   private pump(): void {
+    if (!this.wanted.length && !this.sight.some(this.lacks)) this.wanted = this.onward.filter(this.lacks);
     while (this.busy < AT_ONCE && this.wanted.length) {
       const page = this.wanted.shift()!;
       if (this.asked.has(page) || !this.lacks(page)) continue;
