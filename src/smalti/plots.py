@@ -4,6 +4,7 @@ Every plot is a whole SVG document with its own style, so it can be a file or st
 """
 
 import html
+import math
 from collections.abc import Iterable, Sequence
 
 __all__ = ["COLORS", "bar_chart", "heat_map", "line_chart", "page", "range_chart"]
@@ -68,20 +69,29 @@ def range_chart(title: str, rows: Sequence[tuple[str, float, float, float]], *, 
     return _drawing(title, _LEFT + _WIDTH + _RIGHT, height, parts)
 
 
-def heat_map(title: str, names: Sequence[str], cells: Sequence[Sequence[float]], *, note: str = "") -> str:
-    """A square of shares 0..1, the darker the larger; cells that round to nothing stay empty.
+def heat_map(
+    title: str,
+    names: Sequence[str],
+    cells: Sequence[Sequence[float]],
+    *,
+    columns: Sequence[str] | None = None,
+    note: str = "",
+) -> str:
+    """A table of shares 0..1, the darker the larger; cells that round to nothing stay empty.
 
     Args:
         title: stands above.
-        names: of the rows, and of the columns.
+        names: of the rows.
         cells: row by row.
+        columns: names of the columns; default: those of the rows.
         note: a line below the title that says how to read it.
     """
-    side = max(14, min(34, _WIDTH // max(len(names), 1)))
-    slanted = 8 + 5 * max((min(len(name), 18) for name in names), default=0)
+    across = names if columns is None else columns
+    side = max(14, min(34, _WIDTH // max(len(across), 1)))
+    slanted = 8 + 6 * max((min(len(name), 18) for name in across), default=0)
     top = _TOP + (18 if note else 0) + slanted
     parts = [f'<text class="note" x="8" y="{_TOP + 4}">{html.escape(note)}</text>'] if note else []
-    for column, name in enumerate(names):
+    for column, name in enumerate(across):
         x = _LEFT + side * column + side / 2 + 4
         parts.append(f'<text transform="translate({x:.1f} {top - 6}) rotate(-55)">{_shown(name, 18)}</text>')
     for row, name in enumerate(names):
@@ -90,7 +100,7 @@ def heat_map(title: str, names: Sequence[str], cells: Sequence[Sequence[float]],
         for column, value in enumerate(cells[row]):
             if value < 0.005:
                 continue
-            said = f"{_plain(name)} / {_plain(names[column])}: {value:.1%}"
+            said = f"{_plain(name)} / {_plain(across[column])}: {value:.1%}"
             parts.append(
                 f'<rect class="cell" x="{_LEFT + side * column + 1}" y="{y + 1}" width="{side - 2}" height="{side - 2}" '
                 f'style="opacity:{0.08 + 0.92 * value:.2f}"><title>{html.escape(said)}</title></rect>'
@@ -101,7 +111,7 @@ def heat_map(title: str, names: Sequence[str], cells: Sequence[Sequence[float]],
                 parts.append(
                     f'<text x="{middle:.1f}" y="{y + side / 2 + 4:.1f}" text-anchor="middle"{light}>{value * 100:.0f}</text>'
                 )
-    width = _LEFT + side * len(names) + max(_RIGHT, slanted)
+    width = _LEFT + side * len(across) + max(_RIGHT, slanted)
     return _drawing(title, width, top + side * len(names) + 12, parts)
 
 
@@ -115,7 +125,7 @@ def line_chart(title: str, lines: Sequence[tuple[str, Sequence[float]]], *, unit
         note: a line below the title that says what a step is.
     """
     drawn = lines[: len(COLORS)]
-    top_value = max((value for _, values in drawn for value in values), default=0) or 1
+    top_value = _round_up(max((value for _, values in drawn for value in values), default=0))
     left, height, top = 60, 220, _TOP + (18 if note else 0)
     width = _WIDTH + _LEFT - left
     parts = [f'<text class="note" x="8" y="{_TOP + 4}">{html.escape(note)}</text>'] if note else []
@@ -142,6 +152,14 @@ def line_chart(title: str, lines: Sequence[tuple[str, Sequence[float]]], *, unit
         parts.append(f'<text x="{left + width + 30}" y="{y}">{_shown(name, 22)}</text>')
     bottom = max(top + height, top + _ROW * len(drawn))
     return _drawing(title, left + width + 190, bottom + 16, parts)
+
+
+def _round_up(value: float) -> float:
+    """The next number that reads well on an axis."""
+    if value <= 0:
+        return 1.0
+    unit: float = 10.0 ** math.floor(math.log10(value))
+    return next(step * unit for step in (1, 2, 3, 4, 5, 6, 8, 10, 20) if step * unit >= value)
 
 
 def _drawing(title: str, width: float, height: float, parts: Iterable[str]) -> str:
@@ -180,7 +198,7 @@ def _number(value: float) -> str:
 _PAGE = (
     ":root{color-scheme:light dark;--line:#ddd;--soft:#666;--box:#f6f6f4}"
     "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;background:#fff;color:#222}"
-    "h1{font-size:1.6em}h2{font-size:1.2em;margin-top:2em}figure{margin:1.2em 0;overflow-x:auto}"
+    "h1{font-size:1.6em}h2{font-size:1.2em;margin-top:2em}figure{margin:1.2em 0;overflow-x:auto}svg{max-width:100%;height:auto}"
     "figcaption{color:var(--soft);font-size:.9em}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
     "td,th{padding:.25em .8em;border-bottom:1px solid var(--line);text-align:right}"
     "td:first-child,th:first-child{text-align:left}p.note{color:var(--soft)}"

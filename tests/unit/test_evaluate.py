@@ -13,7 +13,8 @@ from PIL import Image
 
 from smalti.cli import main
 from smalti.errors import DecodeError
-from smalti.evaluate import boundary_of, evaluate, panoptic_quality
+from smalti.evaluate import _bands, boundary_of, evaluate, panoptic_quality
+from smalti.frames import SingleFrame
 from smalti.ids import discover
 from smalti.labelmap import LabelMap
 from smalti.legend import Legend
@@ -132,7 +133,100 @@ def test_evaluate_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
         "car": pytest.approx(1 / 3),
     }
     assert found["frames"] == 2
-    assert (tmp_path / "page.html").read_text().count("<figure>") == 2
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<img") == 6
+    assert "52.4%" in page
+    assert [row["frame"] for row in found["worst"]] == ["one", "two"]
     with pytest.raises(SystemExit):
         main(arguments)
     assert "mIoU 52.38%" in capsys.readouterr().out
+
+
+def test_a_frame_of_two_masks_is_compared_with_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = []
+    for number in range(3):
+        true = np.zeros((4, 6), np.uint8)
+        true[:, 3:] = 1
+        for name, data in (("seg", true), ("model", np.roll(true, number, 1))):
+            Image.fromarray(data).save(tmp_path / f"{number}-{name}.png")
+        Image.fromarray(np.full((4, 6, 3), 90, np.uint8)).save(tmp_path / f"{number}.png")
+        frame = SingleFrame(
+            f"{number}.png", id=f"f{number}", masks_source={n: f"{number}-{n}.png" for n in ("seg", "model")}
+        )
+        lines.append(json.dumps(frame.to_dict()))
+    (tmp_path / "frames.jsonl").write_text("\n".join(lines))
+    (tmp_path / "legend.csv").write_text("id,name\n0,road\n1,car\n")
+    arguments = ["evaluate", "model", "seg", "--in", str(tmp_path / "frames.jsonl")]
+    arguments += ["--legend", str(tmp_path / "legend.csv")]
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, "--json", "--html", str(tmp_path / "page.html")])
+    assert left.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    # Shifts of 0, 1 and 2 columns of 6, each with two edges: 0, 8 and 16 of 24 pixels are wrong.
+    assert found["accuracy"] == pytest.approx((24 + 16 + 8) / 72)
+    assert [row["frame"] for row in found["worst"]] == ["f2", "f1", "f0"]
+    assert (tmp_path / "page.html").read_text().count("<img") == 9
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, "--mask", "seg"])
+    assert left.value.code == 2
+
+
+def test_panoptic_quality_comes_with_the_rest() -> None:
+    truth = objects([[1, 1, 1, 1, 2, 2, 7, 7, 7, 0]])
+    found = objects([[2, 2, 2, 7, 0, 1, 7, 7, 7, 1]])
+    scores = evaluate([("f", truth, found)], panoptic=True)
+    assert scores.panoptic == panoptic_quality([(truth, found)])
+    rows = {row["label"]: row for row in scores.to_dict()["panoptic"]}
+    assert (rows["tree"]["pq"], rows["tree"]["sq"], rows["tree"]["rq"]) == (0.75, 0.75, 1.0)
+    assert rows["car"] == {
+        "label": "car",
+        "pq": 0.375,
+        "sq": 0.75,
+        "rq": 0.5,
+        "matched": 1,
+        "false_positives": 1,
+        "false_negatives": 1,
+    }
+    ignored = evaluate([("f", truth, found)], panoptic=True, ignore=["tree"])
+    assert set(ignored.panoptic or {}) == {"car"}
+
+
+# What torchmetrics 1.9.0 says of the two pictures below (docs: MulticlassJaccardIndex, MulticlassAccuracy,
+# MulticlassF1Score, each with num_classes=4, ignore_index=255, and `average` as named); made by
+# tests/golden/make_scores.py.
+TRUTH = [[0, 0, 1, 1, 2, 255], [0, 3, 1, 1, 2, 2], [0, 3, 3, 1, 255, 2], [0, 0, 3, 3, 2, 2]]
+FOUND = [[0, 1, 1, 1, 2, 0], [0, 3, 1, 0, 2, 2], [3, 3, 3, 1, 1, 2], [0, 0, 3, 2, 2, 0]]
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "scores.json").read_text())
+
+
+def test_scores_are_those_of_torchmetrics() -> None:
+    legend = Legend({i: f"c{i}" for i in range(4)})
+    true = (np.array(TRUTH, int) + 1) % 256
+    scores = evaluate([("f", seg(true, legend), seg(np.array(FOUND) + 1, legend))])
+    order = [scores.names.index(f"c{i}") for i in range(4)]
+    assert scores.iou[order].tolist() == pytest.approx(GOLDEN["iou"])
+    assert scores.dice[order].tolist() == pytest.approx(GOLDEN["f1"])
+    assert scores.confusion[order][:, order].tolist() == GOLDEN["confusion"]
+    assert scores.miou == pytest.approx(GOLDEN["miou"])
+    assert scores.weighted_iou == pytest.approx(GOLDEN["weighted_iou"])
+    assert scores.accuracy == pytest.approx(GOLDEN["accuracy"])
+
+
+@given(hnp.arrays(np.uint8, (11, 13), elements=st.integers(0, 3)), st.integers(1, 3))
+def test_bands_of_all_classes_at_once_are_those_of_each(labels: np.ndarray, width: int) -> None:
+    every = _bands(labels, width)
+    for number in range(4):
+        assert (boundary_of(labels == number, width) == (every & (labels == number))).all()
+
+
+def test_many_entries_are_counted_as_few_are() -> None:
+    draw = np.random.default_rng(3)
+    labels = draw.integers(0, 1500, (2, 40, 50)).astype(np.uint16)
+    few = [Legend({i: f"c{i % 7}" for i in range(n)}) for n in (1500, 1500)]
+    maps = [LabelMap(data, legend) for data, legend in zip(labels, few, strict=True)]
+    narrow = Legend({i: f"c{i}" for i in range(7)})
+    folded = [LabelMap(np.where(m == 0, 0, (m - 1) % 7 + 1).astype(np.uint8), narrow) for m in labels]
+    one, two = evaluate([("f", maps[0], maps[1])]), evaluate([("f", folded[0], folded[1])])
+    assert one.names == two.names
+    assert one.confusion.tolist() == two.confusion.tolist()
+    assert one.missed.tolist() == two.missed.tolist()
