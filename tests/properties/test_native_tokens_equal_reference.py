@@ -15,37 +15,8 @@ native = pytest.importorskip("smalti.kernels.native_fold", reason="the compiled 
 
 LONGEST = 5
 PIECE = st.sampled_from(
-    [
-        '{"a":',
-        '"b":',
-        "1",
-        "0",
-        "-0",
-        "1.5",
-        "2.50",
-        "0.0001",
-        "123456789012345678",
-        "1e3",
-        '"x"',
-        '"a=b"',
-        '"\\u0041"',
-        '"ä"',
-        "true",
-        "null",
-        "{",
-        "}",
-        ",",
-        " ",
-        '{"a":1}',
-        '{"a":1,"a":2}',
-        "[",
-        "]",
-        "-",
-        ".",
-        '"',
-        '{"k":"long text"}',
-        '{"=":1}',
-    ]
+    """{"a": @"b": @1@0@-0@1.5@2.50@0.0001@123456789012345678@1e3@"x"@"a=b"@"\\u0041"@"ä"@true@null@{@}@,@ @{"a":1}
+    @{"a":1,"a":2}@[@]@-@.@"@{"k":"long text"}@{"=":1}""".split("@")  # noqa: SIM905
 )
 VALUE = (
     st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8) | st.none() | st.booleans()

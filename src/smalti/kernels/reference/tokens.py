@@ -1,6 +1,7 @@
 """Flat JSON objects to `key=value` tokens."""
 
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ _PAIR = re.compile(
 
 
 def flat_tokens(
-    text: NDArray[np.uint8], offsets: NDArray[np.int64], longest: int
+    text: NDArray[np.uint8], offsets: NDArray[Any], longest: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
     """Flat JSON objects as tokens `key=value`, in the order of the keys.
 
