@@ -1,25 +1,22 @@
 """Dataset: a tree of versions that share one table of frames."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smalti.errors import VersionError, VersionFrozen
 from smalti.store.catalog import Catalog
-from smalti.store.copying import finish_move
-from smalti.store.declaring import add_declared
-from smalti.store.engine import Engine
-from smalti.store.promoted import field_of
 from smalti.store.rows import AuditRow, DatasetRow, VersionRow
-from smalti.store.version import DatasetVersion
 
 if TYPE_CHECKING:
     from smalti.store.diff import VersionDiff
+    from smalti.store.engine import Engine
     from smalti.store.merge import Rule
     from smalti.store.store import Store
+    from smalti.store.version import DatasetVersion
 
 __all__ = ["Dataset"]
 
-VersionLike = DatasetVersion | str
+VersionLike: TypeAlias = "DatasetVersion | str"
 
 
 class Dataset:
@@ -27,12 +24,23 @@ class Dataset:
 
     def __init__(self, store: "Store", row: DatasetRow) -> None:
         self.store = store
-        self._row = finish_move(store, row)
-        self.engine: Engine = store.engine_of(row)
+        if row.extra.get("moving"):
+            from smalti.store.copying import finish_move
+
+            row = finish_move(store, row)
+        self._row = row
+        self._engine: Engine | None = None  # made when frames are asked for: a listing needs no engine
+
+    @property
+    def engine(self) -> "Engine":
+        """The table of its frames."""
+        if self._engine is None:
+            self._engine = self.store.engine_of(self._row)
+        return self._engine
 
     def reopen(self) -> None:
         """Look up where the frames lie now."""
-        self.engine = self.store.engine_of(self.row)
+        self._engine = self.store.engine_of(self.row)
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {len(self.versions())} versions)"
@@ -98,32 +106,32 @@ class Dataset:
         self._row = self.catalog.update_dataset(self.id, name=name)
 
     # ---------------------------------------------------------------------------------------------- versions
-    def versions(self) -> list[DatasetVersion]:
+    def versions(self) -> "list[DatasetVersion]":
         """Its versions, oldest first."""
-        return [DatasetVersion(self, row) for row in self.catalog.list_versions(self.id)]
+        return [_version(self, row) for row in self.catalog.list_versions(self.id)]
 
-    def __iter__(self) -> Iterator[DatasetVersion]:
+    def __iter__(self) -> "Iterator[DatasetVersion]":
         return iter(self.versions())
 
-    def __getitem__(self, name: str) -> DatasetVersion:
+    def __getitem__(self, name: str) -> "DatasetVersion":
         row = self.catalog.find_version(self.id, name)
         if row is not None:
-            return DatasetVersion(self, row)
+            return _version(self, row)
         known = self.catalog.list_versions(self.id)
         by_id = next((row for row in known if row.uuid == name), None)
         if by_id is None:
             names = ", ".join(repr(row.name) for row in known[-8:]) or "none yet"
             raise VersionError(f"dataset {self.name!r} has no version {name!r}; it has {names}")
-        return DatasetVersion(self, by_id)
+        return _version(self, by_id)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.catalog.find_version(self.id, name) is not None
 
-    def version(self, uuid: str) -> DatasetVersion:
+    def version(self, uuid: str) -> "DatasetVersion":
         """The version with this id, deleted ones too."""
-        return DatasetVersion(self, self.catalog.get_version(uuid))
+        return _version(self, self.catalog.get_version(uuid))
 
-    def current(self) -> DatasetVersion:
+    def current(self) -> "DatasetVersion":
         """The draft that was made last: where new frames go.
 
         Raises:
@@ -137,13 +145,13 @@ class Dataset:
     def create_version(
         self,
         name: str,
-        parents: Sequence[VersionLike] = (),
+        parents: "Sequence[VersionLike]" = (),
         *,
         description: str = "",
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         prefer: "Rule" = "error",
-    ) -> DatasetVersion:
+    ) -> "DatasetVersion":
         """A new draft.
 
         Args:
@@ -181,24 +189,26 @@ class Dataset:
         if self.catalog.find_version(self.id, name) is not None:
             raise VersionError(f"version {name!r} of dataset {self.name!r} is there already; choose another name")
         if len(made_from) < 2:
-            return DatasetVersion(self, self._branch_off(row, made_from))
+            return _version(self, self._branch_off(row, made_from))
         from smalti.store.merge import fill_from_parents
 
         return fill_from_parents(self, row, made_from, prefer)
 
-    def _branch_off(self, row: VersionRow, made_from: Sequence[DatasetVersion]) -> VersionRow:
+    def _branch_off(self, row: VersionRow, made_from: "Sequence[DatasetVersion]") -> VersionRow:
         """The branch first, its row after: a crash in between leaves a branch that the sweeper finds."""
         parent = made_from[0].row if made_from else None
         start = None if parent is None or parent.head_version is None else (parent.branch, parent.head_version)
         row.base_version = self.engine.create_branch(row.branch, start)
+        from smalti.store.declaring import add_declared
+
         add_declared(self.engine.at(row.branch), self.row.declared)
         return self.catalog.create_version(row)
 
-    def _resolve(self, version: VersionLike) -> DatasetVersion:
-        if isinstance(version, DatasetVersion):
+    def _resolve(self, version: VersionLike) -> "DatasetVersion":
+        if not isinstance(version, str):
             if version.dataset.id != self.id:
                 raise VersionError(f"version {version.dataset.name}@{version.name} is not one of dataset {self.name!r}")
-            return DatasetVersion(self, version.row)
+            return _version(self, version.row)
         return self[version]
 
     def delete_version(self, version: VersionLike, *, force: bool = False) -> None:
@@ -222,7 +232,7 @@ class Dataset:
         self.catalog.record(AuditRow(who=self.store.user, what="delete version", dataset=self.id, version=found.id))
         self.engine.delete_branch(branch)
 
-    def tree(self) -> list[tuple[int, DatasetVersion]]:
+    def tree(self) -> "list[tuple[int, DatasetVersion]]":
         """Every version with its depth, parents before children, as a listing shows them."""
         versions = self.versions()
         children: dict[str | None, list[DatasetVersion]] = {}
@@ -250,10 +260,10 @@ class Dataset:
         ours: VersionLike,
         theirs: VersionLike,
         *,
-        base: VersionLike | None = None,
+        base: "VersionLike | None" = None,
         rule: "Rule" = "error",
         name: str | None = None,
-    ) -> DatasetVersion:
+    ) -> "DatasetVersion":
         """The changes of `theirs` since `base`, made to `ours`, per frame and within a frame per mask and ROI.
 
         Args:
@@ -290,6 +300,7 @@ class Dataset:
                 type is null in the column; the metadata itself stays as it is.
         """
         from smalti.store.declaring import promote
+        from smalti.store.promoted import field_of
 
         field_of(path, kind)
         promote(self, path, kind)
@@ -297,6 +308,12 @@ class Dataset:
     def delete(self, *, force: bool = False) -> None:
         """Delete the dataset with all of its versions; published ones need `force`."""
         self.store.delete_dataset(self, force=force)
+
+
+def _version(dataset: Dataset, row: VersionRow) -> "DatasetVersion":
+    from smalti.store.version import DatasetVersion  # brings Arrow, which a listing of datasets does without
+
+    return DatasetVersion(dataset, row)
 
 
 def _joined(legends: Sequence[Any]) -> Any:

@@ -16,18 +16,16 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
 from smalti.errors import StorageError, VersionError
 from smalti.store.durable import Durable
-from smalti.store.lancing import lance, translated
+from smalti.store.lancing import lance, local_root, translated
 from smalti.store.schema import SCHEMA
 
-__all__ = ["Branch", "Engine", "quoted", "where_in"]
+__all__ = ["Branch", "Engine", "local_root", "quoted", "where_in"]
 
 _FORMAT: Literal["2.2"] = "2.2"
 _BRANCH_FOLDERS = ("data", "_deletions", "_indices", "_transactions", "_versions")
@@ -47,14 +45,6 @@ def where_in(column: str, values: Sequence[Any]) -> str:
     if not values:
         return "false"
     return f"{column} IN ({', '.join(quoted(v) if isinstance(v, str) else str(v) for v in values)})"
-
-
-def local_root(uri: str) -> Path | None:
-    """The folder that a URI names, None for an object store."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if len(parts.scheme) > 1 else Path(uri)
 
 
 class Engine:

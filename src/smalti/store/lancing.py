@@ -1,15 +1,17 @@
-"""Lance, imported when it is first used, and its errors as ours."""
+"""Between us and Lance: it is imported when it is first used, its errors become ours, places are told apart."""
 
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from smalti.errors import ConflictError, StorageError
 from smalti.parallel import available_cores
 
-__all__ = ["lance", "translated"]
+__all__ = ["lance", "local_root", "translated"]
 
 
 def lance() -> Any:
@@ -57,3 +59,11 @@ def _first(text: str) -> str:
     """The first line of a reason, without the place in the engine's own sources."""
     line = re.sub(r",? ?/\S+\.rs:\d+(:\d+)?", "", text.strip().partition("\n")[0])
     return line.removeprefix("LanceError(IO): ")[:300] or "no reason given"
+
+
+def local_root(uri: str) -> Path | None:
+    """The folder that a URI names, None for an object store."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return None if len(parts.scheme) > 1 else Path(uri)

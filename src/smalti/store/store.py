@@ -11,14 +11,14 @@ from smalti import storage
 from smalti.errors import VersionError
 from smalti.store.catalog import Catalog, open_catalog
 from smalti.store.dataset import Dataset
-from smalti.store.engine import Engine, local_root
+from smalti.store.lancing import local_root
 from smalti.store.rows import AuditRow, DatasetRow
-from smalti.store.schema import SCHEMA_REVISION
-from smalti.store.version import DatasetVersion
 
 if TYPE_CHECKING:
+    from smalti.store.engine import Engine
     from smalti.store.maintain import Upkeep
     from smalti.store.verify import Verdict
+    from smalti.store.version import DatasetVersion
 
 __all__ = ["Store", "default_store_uri", "open_store"]
 
@@ -90,10 +90,12 @@ class Store:
         except (OSError, KeyError):
             return "unknown"
 
-    def engine_of(self, row: DatasetRow) -> Engine:
+    def engine_of(self, row: DatasetRow) -> "Engine":
         """The table of a dataset; one per store and dataset, so that caches are shared."""
         where = row.uri if "://" in row.uri or os.path.isabs(row.uri) else f"{self.uri}/{row.uri}"
         if where not in self._engines:
+            from smalti.store.engine import Engine  # brings Arrow
+
             # What the environment and profile files say about the place, then what the caller said.
             options = storage.store_options(where) | {key: str(value) for key, value in self.options.items()}
             self._engines[where] = Engine(where, options)
@@ -114,6 +116,8 @@ class Store:
         Raises:
             VersionError: the project has one of that name.
         """
+        from smalti.store.schema import SCHEMA_REVISION
+
         row = DatasetRow(
             name=name,
             project=project,
@@ -163,7 +167,7 @@ class Store:
         rows = self.catalog.list_datasets()
         return [row for row in rows if row.uuid == name or (row.project and f"{row.project}/{row.name}" == name)]
 
-    def version(self, reference: str) -> DatasetVersion:
+    def version(self, reference: str) -> "DatasetVersion":
         """The version that `DATASET@VERSION` names; without `@`, the dataset's current draft."""
         name, at, version = reference.rpartition("@")
         return self[name][version] if at else self[reference].current()
