@@ -17,8 +17,9 @@ $(VENV)/.installed: pyproject.toml hatch_build.py $(wildcard native/*.c native/*
 	touch $@
 
 # What the tests need on top: exact versions, so that a run tomorrow is the run of today.
-$(VENV)/.tested: $(VENV)/.installed requirements/test.txt
+$(VENV)/.tested: $(VENV)/.installed requirements/test.txt requirements/clearml-2.1.7.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/test.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target $(VENV)/clearml-2.1.7 -r requirements/clearml-2.1.7.txt
 	touch $@
 
 demo: $(VENV)/.installed

@@ -9,6 +9,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -380,6 +381,70 @@ def section_task() -> None:
     view.add_query(dataset_id=made.dataset_id, version_id=made.version_id)
     check("a view of a task", lambda: ids_of(view.get_iterator()), wanted=ALL)
     check("Task.close", lambda: task.close())
+
+
+def section_older() -> None:
+    """What the clients before 2.1.8 can do: they iterate stored views by id, and know no iterator of a dataset."""
+    check("the client is an older one", lambda: version("clearml"), wanted="2.1.7")
+    mappings = {"meta.emb": {"type": "dense_vector", "element_type": "float", "dims": 3}}
+    made = check("a dataset with vectors", lambda: HyperDataset(PROJECT, "animals-1", "v1", field_mappings=mappings))
+    check(
+        "add_data_entries with uploads",
+        lambda: made.add_data_entries([entry(number) for number in range(COUNT)], show_progress=False),
+        wanted=lambda r: not (r or {}).get("register"),
+    )
+    check("commit_version", lambda: made.commit_version())
+    check("the same again", lambda: HyperDataset(PROJECT, "animals-1", "v1").version_id, wanted=made.version_id)
+    check("get", lambda: HyperDataset.get("animals-1", "v1", PROJECT).version_id, wanted=made.version_id)
+    check("exists", lambda: HyperDataset.exists("animals-1", "v1", PROJECT), wanted=True)
+    check("exists: no such version", lambda: HyperDataset.exists("animals-1", "v9", PROJECT), wanted=False)
+    check("list", lambda: [d["name"] for d in HyperDataset.list(project_name=PROJECT)], wanted=["animals-1"])
+    for fast in (False, True):
+        check(
+            f"vector_search, fast={fast}",
+            lambda fast=fast: ids_of(made.vector_search([11.0, 1.0, 0.0], "emb", 3, fast=fast)),
+            wanted=lambda r: len(r) == 3 and r[0] in ("e010", "e011"),
+        )
+
+    def view(*queries: dict[str, Any], **options: Any) -> DataView:
+        found = DataView(auto_connect_with_task=False, **options)
+        for fields in queries or [{}]:
+            found.add_query(dataset_id=made.dataset_id, version_id=made.version_id, **fields)
+        return found
+
+    first = check("iterate", lambda: list(view().get_iterator()), wanted=lambda r: ids_of(r) == ALL)
+    part = parts_of(first[0])[0]
+    check("masks", lambda: part.get_masks_source_dict()["seg"], wanted="s3://masks/0.png")
+    check("annotations", lambda: len(list(part.get_all_annotations())), wanted=6)
+    check(
+        "get_local_source",
+        lambda: np.array_equal(np.asarray(Image.open(part.get_local_source())), pixels(0)),
+        wanted=True,
+    )
+    check("get_count", lambda: view().get_count(), wanted=COUNT)
+    check("small batches", lambda: ids_of(view().get_iterator(query_cache_size=1)), wanted=ALL)
+    check(
+        "workers",
+        lambda: sorted(i for w in (0, 1) for i in ids_of(view().get_iterator(num_workers=2, worker_index=w))),
+        wanted=ALL,
+    )
+    check("frame_query", lambda: ids_of(view({"frame_query": "meta.index:[3 TO 5]"}).get_iterator()), wanted=ALL[3:6])
+    check("label_rules", lambda: ids_of(view({"label_rules": [{"label": "rare"}]}).get_iterator()), wanted=ALL[::3])
+    check("limit", lambda: ids_of(view(iteration_limit=5).get_iterator()), wanted=ALL[:5])
+    check(
+        "random order",
+        lambda: ids_of(view(iteration_order="random").get_iterator()),
+        wanted=lambda r: sorted(r) == ALL and r != ALL,
+    )
+    weighted = [{"label_rules": [{"label": "rare"}], "weight": 1.0}, {"frame_query": "NOT meta.index:[0 TO 3]"}]
+    check(
+        "synthetic epoch",
+        lambda: ids_of(view(*weighted).get_iterator(allow_repetition=True)),
+        wanted=lambda r: len(r) in (15, 16, 17) and {ALL[0], ALL[3]} <= set(r),
+    )
+    check("delete a version", lambda: HyperDataset.delete("animals-1", "v1", PROJECT), wanted=True)
+    check("delete the dataset", lambda: HyperDataset.delete("animals-1", project_name=PROJECT), wanted=True)
+    check("it is gone", lambda: HyperDataset.exists("animals-1", project_name=PROJECT), wanted=False)
 
 
 if __name__ == "__main__":

@@ -15,19 +15,22 @@ from tests.clearml_wire import Running
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("clearml") is None, reason="the package clearml is not installed"
 )
+OLDER = Path(sys.prefix) / "clearml-2.1.7"
 SCRIPT = Path(__file__).parents[1] / "clearml_script.py"
 
 
 class Client(Running):
     """A server, and the client against it."""
 
-    def run(self, *sections: str, name: str = "work", seconds: int = 50) -> list[dict[str, str | None]]:
+    def run(
+        self, *sections: str, name: str = "work", seconds: int = 50, package: Path | None = None
+    ) -> list[dict[str, str | None]]:
         """What each call of the script said; its errors are shown where it does not reach its end."""
         work = self.folder / name
         work.mkdir(exist_ok=True)
         done = subprocess.run(
             [sys.executable, str(SCRIPT), str(work), *sections],
-            env=self.client_environment(),
+            env=self.client_environment() | ({"PYTHONPATH": str(package)} if package else {}),
             cwd=work,
             capture_output=True,
             text=True,
@@ -65,6 +68,17 @@ def test_every_call_of_the_client(running: Client) -> None:
     }
     assert frame.rois[2].mask is not None
     assert frame.rois[2].mask.value == [1, 2, 3]
+
+
+def test_every_call_of_an_older_client(running: Client) -> None:
+    if not OLDER.is_dir():
+        pytest.skip(
+            f"{OLDER.name} is not installed: pip install --no-deps --target {OLDER} -r requirements/{OLDER.name}.txt"
+        )
+    assert (OLDER / "clearml").is_dir()
+    said = running.run("older", package=OLDER)
+    assert [each for each in said if each["wrong"]] == []
+    assert len(said) > 20
 
 
 def test_a_server_that_restarts_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:

@@ -205,6 +205,16 @@ def test_a_page_that_failed_is_tried_again(at: Wire, monkeypatch: pytest.MonkeyP
     assert at.ask("frames.get_next_for_dataview", body)["frames_returned"] == 4
 
 
+def test_a_version_that_is_named_twice_is_read_once(at: Wire) -> None:
+    """As the client before 2.1.8 does it: once for every query."""
+    dataset, version = filled(at)
+    spec = {"versions": spec_of(dataset, version)["versions"] * 2}
+    assert at.ask("frames.get_count_for_dataview", {"dataview": spec})["total"] == 10
+    assert len(all_of(at, spec)) == 10
+    made = at.ask("dataviews.create", {"name": "twice", **spec})["id"]
+    assert at.ask("frames.get_count_for_dataview_id", {"dataview": made})["total"] == 10
+
+
 # ---------------------------------------------------------------------------------------------------------- vectors
 def test_mapped_vectors_have_a_column_and_every_search_agrees_with_numpy(at: Wire) -> None:
     mapped = {"meta.emb": {"type": "dense_vector", "element_type": "float", "dims": 5, "similarity": "l2_norm"}}

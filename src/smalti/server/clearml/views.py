@@ -43,11 +43,20 @@ def spec_of(given: Any, *, unlimited: bool = False, seed: int | None = None) -> 
     if any(rule.get("vector_search") for rule in given.get("filters") or ()):
         raise Fault(400, "a filter with vector_search is not understood here; use frames.get_snippets_for_dataview2")
     found = {key: value for key, value in given.items() if key != "smalti"}
+    found["versions"] = _distinct(given.get("versions") or [])
     iteration = dict(found.get("iteration") or {})
     if seed is not None and iteration.get("random_seed") is None:
         iteration["random_seed"] = seed
     found["iteration"] = {} if unlimited else iteration
     return found
+
+
+def _distinct(versions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each version once: the client before 2.1.8 names one for every query, and its frames are there only once."""
+    pairs: dict[str, dict[str, Any]] = {}
+    for entry in versions:
+        pairs.setdefault(str((entry.get("dataset"), entry.get("version"))), entry)
+    return list(pairs.values())
 
 
 def view_of(hub: Hub, spec: dict[str, Any], pins: Pins | None = None) -> DataView:
