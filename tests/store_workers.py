@@ -8,11 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.store_frames import frame
-
 from smalti.errors import SmaltiError
 from smalti.store import Dataset, ingest, open_store
 from smalti.store.maintain import tidy
+from smalti.testing import frame
 
 __all__ = ["KILLED", "save_some", "watch"]
 

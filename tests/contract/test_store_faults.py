@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from tests.catalog_places import s3_place
 from tests.faulty import FAULTS, Faults, faulty
-from tests.store_frames import frame, frames
 
 from smalti.errors import SmaltiError, StorageError
 from smalti.store import Store, ingest, open_store
+from smalti.testing import frame, frames
 
 pytestmark = pytest.mark.s3
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.catalog_places import s3_place
-from tests.store_frames import frame, frames
 
 from smalti.errors import ConflictError, StorageError, VersionError, VersionFrozen
 from smalti.store import Store, ingest, open_store
+from smalti.testing import frame, frames
 
 Open = Callable[[str], Store]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests import soaking
-from tests.store_frames import frame, frames
 from tests.store_workers import load_some, save_some, watch
 
 from smalti.errors import ConflictError
 from smalti.store import Dataset, ingest, open_store
+from smalti.testing import frame, frames
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from tests import soaking
-from tests.store_frames import frames
 from tests.store_workers import KILLED
 
 from smalti.store import Dataset, open_store
 from smalti.store.rows import LeaseRow
+from smalti.testing import frames
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

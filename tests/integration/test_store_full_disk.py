@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.store_frames import frame, frames
 
 from smalti.errors import SmaltiError, StorageError
 from smalti.store import DatasetVersion, Store, ingest, open_store
+from smalti.testing import frame, frames
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -104,7 +104,7 @@ def test_any_act_on_a_full_disk_is_done_or_refused_and_harms_nothing(disk: Path,
 
 _SAVES = """
 import json, resource, sys
-from tests.store_frames import frame, frames
+from smalti.testing import frame, frames
 from smalti.errors import StorageError
 from smalti.store import open_store
 store = open_store(sys.argv[1])

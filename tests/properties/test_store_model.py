@@ -4,12 +4,12 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.store_frames import frame
 
 from smalti.errors import VersionFrozen
 from smalti.records import Frame
 from smalti.store import DatasetVersion, ingest, open_store
 from smalti.store.maintain import tidy
+from smalti.testing import frame
 
 Model = dict[str, Frame]
 

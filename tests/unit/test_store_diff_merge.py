@@ -7,13 +7,13 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
-from tests.store_frames import frame, frames
 
 from smalti.errors import ConflictError, VersionError
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
 from smalti.store import Dataset, open_store
 from smalti.store.changes import MISSING, changes, parts_of, rebuilt
 from smalti.store.merge import Conflict, merge_frames
+from smalti.testing import frame, frames
 
 replace = msgspec.structs.replace
 

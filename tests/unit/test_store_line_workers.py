@@ -5,12 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.store_frames import frame, frames
 
 from smalti import wire
 from smalti.store import line_workers, open_store, transfer
 from smalti.store.adopt import rows_of_lines
 from smalti.store.line_workers import LineWorkers
+from smalti.testing import frame, frames
 
 LINES = b"".join(wire.dump_line(item) for item in frames(20))
 ODD = b'{"id": 7, "sources": [{"id": "a", "uri": "x"}], "more": 1}\n{"id": "broken"\n\n'

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
-from tests.store_frames import frame, frames
 
 from smalti import storage, wire
 from smalti.errors import FrameError, StorageError, VersionError
@@ -18,6 +17,7 @@ from smalti.facts import MaskFacts
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
 from smalti.store import Dataset, Store, open_store
 from smalti.store.upload import Uploader
+from smalti.testing import frame, frames
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.store_frames import frame, frames
 
 from smalti import SingleFrame, wire
 from smalti.errors import CheckFailed, ConflictError, FrameError, LegendError, VersionError, VersionFrozen
 from smalti.legend import Legend
 from smalti.store import Dataset, DatasetVersion, Failed, Store, default_store_uri, ingest, open_store
+from smalti.testing import frame, frames
 
 replace = msgspec.structs.replace
 

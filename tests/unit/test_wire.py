@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from smalti import wire
 from smalti.errors import FrameError
 from smalti.reading import read_frames
-from smalti.records import Frame, Mask, Roi, RoiMask, Source
+from smalti.records import Frame, Mask, RoiMask, Source
+from smalti.testing import strategies
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "frames"
 
@@ -59,56 +59,7 @@ def test_unknown_keys_stay_where_they_were() -> None:
     assert wire.load(wire.dump(found)) == found
 
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-META = st.dictionaries(st.text(), JSON, max_size=3)
-NAMES = st.text(min_size=1, max_size=8)
-EXTRA = st.dictionaries(st.text(min_size=1, max_size=6).map(lambda key: "x_" + key), JSON, max_size=2)
-
-
-@st.composite
-def frames(draw: st.DrawFn) -> Frame:
-    ids = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
-    sources = [
-        Source(
-            id=name,
-            uri=draw(st.text(max_size=8)),
-            timestamp=draw(st.integers(0, 10**12)),
-            masks=[Mask(id=i, uri="m", extra=draw(EXTRA)) for i in draw(st.lists(NAMES, max_size=2, unique=True))],
-            meta=draw(META),
-            extra=draw(EXTRA),
-        )
-        for name in ids
-    ]
-    roi = st.builds(
-        Roi,
-        label=st.lists(NAMES, max_size=2, unique=True),
-        poly=st.lists(st.integers(0, 999) | st.floats(0, 999), max_size=6),
-        mask=st.none() | st.builds(RoiMask, id=NAMES, value=st.lists(st.integers(-1, 255), min_size=3, max_size=3)),
-        confidence=st.none() | st.floats(0, 1),
-        sources=st.lists(st.sampled_from(ids), max_size=2, unique=True),
-        meta=META,
-        extra=EXTRA,
-    )
-    return Frame(
-        sources=sources,
-        id=draw(st.none() | NAMES),
-        timestamp=draw(st.none() | st.integers(0, 10**12)),
-        rois=draw(st.lists(roi, max_size=3)),
-        meta=draw(META),
-        meta_blob=draw(META),
-        extra=draw(EXTRA),
-    )
-
-
-@given(frames())
+@given(strategies.frames())
 def test_dump_then_load_is_the_identity(frame: Frame) -> None:
     assert wire.load(wire.dump(frame)) == frame
     assert wire.from_dict(wire.to_dict(frame)) == frame
