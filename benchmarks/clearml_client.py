@@ -1,4 +1,4 @@
-"""What `clearml.py` starts in a process of its own: the real client, unmodified, registering frames and iterating them.
+"""What `clearml_server.py` starts in a process of its own: the real client, unmodified, registering frames and iterating them.
 
     python -P clearml_client.py FRAMES WORKERS...
 

@@ -23,7 +23,6 @@ FRAMES, TURNS, RUNS = 10_000, 3, 3
 
 
 def main() -> None:
-    sys.path = [path for path in sys.path if Path(path or ".").resolve() != HERE]  # this file is called like the client
     if importlib.util.find_spec("clearml") is None:
         print("the client is missing: pip install clearml==2.1.12")
         raise SystemExit(CANNOT_RUN)
