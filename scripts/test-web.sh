@@ -1,5 +1,5 @@
 #!/bin/sh
-# Types, lint, unit tests, build and size of the web pages. Takes the node that the build would take.
+# Types (against the server's own description), lint, unit tests, build and size of the web pages. Takes the node that the build would take.
 set -eu
 python=${1:-python3}
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -21,6 +21,7 @@ PY
 	)
 }
 npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+"$python" scripts/make_api_types.py --check
 npm run --silent typecheck
 npm run --silent lint
 npm run --silent test

@@ -6,6 +6,7 @@ import type {
   Dataview,
   DiffFrame,
   Explained,
+  ExportBody,
   Frame,
   FrameOut,
   Ids,
@@ -17,6 +18,7 @@ import type {
   NearestBody,
   Page,
   Parsed,
+  ParseQuery,
   Project,
   Roi,
   SearchBody,
@@ -123,7 +125,7 @@ export const frames = {
   get: (version: string, frame: string): Promise<Answer<FrameOut>> => json<FrameOut>(at.frame(version, frame)),
   patch: (version: string, frame: string, body: FramePatch, ifMatch: string | null) =>
     json<FrameOut>(at.frame(version, frame), { method: "PATCH", body, ifMatch }),
-  export: async (version: string, body: { fmt: "jsonl" | "csv" } & Pick<SearchBody, "query" | "filters" | "sort">) =>
+  export: async (version: string, body: ExportBody) =>
     (await json<Job>(`${at.version(version)}/frames/export`, { body })).data,
   /** The frame as it stands in the editor, under an id that is free: nothing of anybody is overwritten. */
   copy: async (version: string, frame: string, body: { frame: Frame; id?: string }) =>
@@ -139,14 +141,7 @@ export interface FramePatch {
   meta?: Readonly<Record<string, unknown>>;
 }
 
-export interface ParseBody {
-  text: string;
-  mode: "frame" | "roi" | "source" | "view";
-  column?: number;
-  version?: string | null;
-}
-
-export const parseQuery = async (body: ParseBody, signal?: AbortSignal) =>
+export const parseQuery = async (body: ParseQuery, signal?: AbortSignal) =>
   (await json<Parsed>(at.of("/query/parse"), { body, signal })).data;
 
 export const media = {

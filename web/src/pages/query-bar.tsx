@@ -37,7 +37,7 @@ export function QueryBar({ version, value, apply, mode = "view", placeholder, la
           setChosen(-1);
         },
         (error) => {
-          if (!stop.signal.aborted) setParsed({ ok: false, error: say(error), completions: [] });
+          if (!stop.signal.aborted) setParsed({ ok: false, error: say(error), column: null, completions: [] });
         },
       );
     }, WAIT_MS);

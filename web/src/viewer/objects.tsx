@@ -273,7 +273,7 @@ export function DetailsPanel({ viewer }: { viewer: Viewer }) {
         <dt>type</dt>
         <dd>{source.content_type ?? "–"}</dd>
         <dt>context</dt>
-        <dd class="ellipsis" title={frame.context_id}>
+        <dd class="ellipsis" title={frame.context_id ?? undefined}>
           {frame.context_id ?? "–"}
         </dd>
       </dl>

@@ -92,15 +92,16 @@ export function Playback({ viewer }: { viewer: Viewer }) {
       .map((layer) => new MaskTrack(viewer, source.id, layer, pts));
     let asked = 0;
     const shown = (_: number, { mediaTime }: VideoFrameCallbackMetadata) => {
+      if (!canvas.current) return; // it was stopped while the picture was on its way
       const now = mediaTime * 1000 + start;
       viewer.played.value = now;
       const index = nearest(pts, now);
       const maps = tracks
         .filter(({ layer }) => layer.visible.value)
         .map((track): [MaskLayer, Small | null] => [track.layer, track.at(index)]);
-      draw(canvas.current!, maps);
-      canvas.current!.dataset.pts = maps.some(([, map]) => map) ? String(pts[index]) : "";
-      canvas.current!.dataset.shown = String(now);
+      draw(canvas.current, maps);
+      canvas.current.dataset.pts = maps.some(([, map]) => map) ? String(pts[index]) : "";
+      canvas.current.dataset.shown = String(now);
       asked = player.requestVideoFrameCallback(shown);
     };
     for (const track of tracks) track.at(nearest(pts, from));

@@ -17,7 +17,7 @@ export function kindOf(roi: Roi): Kind {
   return typeof code === "string" && code ? "other" : "polygon";
 }
 
-export const labelsOf = (roi: Roi): string[] => roi.label ?? roi.labels ?? [];
+export const labelsOf = (roi: Roi): string[] => roi.label ?? (roi.labels as string[] | undefined) ?? [];
 
 export function ringsOf(poly: number[]): Point[][] {
   const rings: Point[][] = [[]];

@@ -391,7 +391,7 @@ export class Viewer {
     const frame: Frame = { ...this.frame.value!, rois: [...rois], meta: { ...meta } };
     const made = await frames.copy(this.version, this.frameId, { frame });
     this.saved = this.history.now.value;
-    return made.frame.id;
+    return made.frame.id ?? this.frameId;
   }
 
   /** Write to the server what differs. Somebody else's change is never overwritten: 412 becomes a question. */
