@@ -229,3 +229,14 @@ def test_only_finite_numbers_are_numbers(poly: list[Any]) -> None:
     bad = Frame(id="bad", sources=[Source(id="a", uri="u")], rois=[Roi(label=["x"], poly=poly)])
     with pytest.raises(FrameError, match="'bad'"):
         to_rows([FULL, bad])
+
+
+def test_what_is_computed_does_not_depend_on_the_company() -> None:
+    """Rows are read back beside others than they were written with."""
+    some = [
+        framed(Roi(label=["sky"]), Roi(label=["car"]), Roi(label=["b", "a"]), Roi(label=["c"])),
+        framed(Roi(label=["car"]), Roi(label=["a", "b"]), Roi(label=["sky"]), Roi(label=["c", "a"])),
+    ]
+    together, turned = derive(to_rows(some)).to_pylist(), derive(to_rows(some[::-1])).to_pylist()
+    alone = [derive(to_rows([each])).to_pylist()[0] for each in some]
+    assert together == turned[::-1] == alone

@@ -204,7 +204,10 @@ def _unique_rows(table: Ints, base: int) -> tuple[Ints, Ints]:
         weights = base ** np.arange(table.shape[1], dtype=np.int64)
         found = pa.array(table @ weights).dictionary_encode()
         keys = found.dictionary.to_numpy()
-        return keys[:, None] // weights % base, found.indices.to_numpy().astype(np.int64)
+        order = np.argsort(keys)  # what a row says must not depend on the rows that came before it
+        rank = np.empty(len(keys), np.int64)
+        rank[order] = np.arange(len(keys))
+        return keys[order][:, None] // weights % base, rank[found.indices.to_numpy()]
     sets, which = np.unique(table, axis=0, return_inverse=True)
     return sets, which.reshape(-1)
 
