@@ -13,6 +13,7 @@ from smalti.chosen import Chosen, Run, names_of
 from smalti.facts import MaskFacts
 from smalti.frames import FrameGroup, SingleFrame
 from smalti.iterate import serve
+from smalti.mapped import is_mapped
 from smalti.mapping import ClassTable, LabelMapping
 from smalti.parallel import ordered_map
 from smalti.stats import frame_facts, read_plan
@@ -63,7 +64,7 @@ def survey(
 class _Reader:
     def __init__(self, chosen: Chosen, mapping: LabelMapping, mask_id: str | None, workers: int | None) -> None:
         self.chosen, self.mapping, self.mask_id, self.workers = chosen, mapping, mask_id, workers
-        self.is_mapped = bool(mapping.numbers or mapping.rules or mapping.hidden)
+        self.is_mapped = is_mapped(mapping)
         self.titles = _titles(mapping)
         self.table = lru_cache(maxsize=256)(self._table)
 
@@ -85,8 +86,9 @@ class _Reader:
             results = ordered_map(lambda job: self._one(*job), jobs, workers=self.workers)
         else:
             results = (self._one(*job) for job in jobs)
-        for names, (frame_id, facts, error, is_opened) in zip(labels, results, strict=True):
-            yield frame_id, (facts, self._roi_names(names), error, is_opened)
+        parts = self.chosen.part[places].tolist()
+        for names, part, (frame_id, facts, error, is_opened) in zip(labels, parts, results, strict=True):
+            yield frame_id, (facts, self._roi_names(names, part), error, is_opened)
 
     def _one(
         self, frame: SingleFrame | FrameGroup | None, known: Mapping[str, MaskFacts] | None, place: int
@@ -112,10 +114,17 @@ class _Reader:
         return [each for each in facts if self.mask_id in (None, each.mask)]
 
     # ------------------------------------------------------------------------------------------------------ mapping
-    def _roi_names(self, rois: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    def _roi_names(self, rois: Iterable[frozenset[str]], number: int) -> list[frozenset[str]]:
         if not self.is_mapped:
             return list(rois)
-        return [frozenset(self.mapping.names_of(sorted(labels))) for labels in rois]
+        places = names_of(self.chosen.tables[number])
+        return [self._titled(self.mapping.names_of(sorted(labels), *places)) for labels in rois]
+
+    def _titled(self, names: tuple[str, ...]) -> frozenset[str]:
+        if not self.mapping.numbers:
+            return frozenset(names)
+        number = self.mapping.number_of(names)
+        return frozenset() if number == self.mapping.void else frozenset({self.titles[number]})
 
     def _mapped(
         self, frame: SingleFrame | FrameGroup, legend: Any, facts: list[MaskFacts], number: int

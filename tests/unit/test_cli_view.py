@@ -126,3 +126,18 @@ def test_what_is_wrong_is_said(store: smalti.Store) -> None:
     done = CliRunner().invoke(view_group, ["save", "mine", "--store", store.uri])
     assert done.exit_code == 2
     assert "--spec" in done.output
+
+
+def test_a_clone_is_a_draft_of_its_own(store: smalti.Store, tmp_path: Path) -> None:
+    _run(store, "save", "mine", "drive@v1", "--query", "meta.city:ulm", "--label", "car=3")
+    _run(store, "publish", "mine")
+    _run(store, "clone", "mine", "yours")
+    shown = _json(store, "show", "yours")
+    assert (shown["status"], shown["frames"]) == ("draft", 2)
+    assert shown["spec"] == _json(store, "show", "mine")["spec"]
+    with pytest.raises(VersionError, match="'yours' is there already"):
+        _run(store, "clone", "mine", "yours")
+    _run(store, "export", "yours", "-o", str(tmp_path / "view.json"))
+    _run(store, "save", "third", "--spec", str(tmp_path / "view.json"))
+    assert _json(store, "show", "third")["spec"] == shown["spec"]
+    assert json.loads(_run(store, "export", "yours"))["labels_enumeration"] == {"car": 3}

@@ -1,25 +1,29 @@
 """`smalti export`: frames into other people's layouts, with the proof of what was kept."""
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
-from smalti.errors import ExportLoss
+from smalti.cli.picking import view_row
+from smalti.errors import ExportLoss, VersionError
 from smalti.formats import FORMATS
 from smalti.formats.losses import TOPICS
 from smalti.formats.protocol import Writing
 from smalti.roundtrip import Proof, export, losses_of
 
+if TYPE_CHECKING:
+    from smalti.legend import Legend
+    from smalti.view import DataView
+
 __all__ = ["export_command", "frames_of"]
 
 
 def frames_of(what: str, store_uri: str | None, query: str | None) -> Callable[[], Iterable[Any]]:
-    """What gives the frames of a frame file, of DATASET@VERSION, or of a stored view (DATASET#VIEW).
+    """What gives the frames of a frame file, of DATASET@VERSION, or of a stored view (by name or id).
 
     Raises:
         FileNotFoundError, FrameError: there is no such thing.
@@ -42,15 +46,44 @@ def frames_of(what: str, store_uri: str | None, query: str | None) -> Callable[[
 
         seen = choose(path.resolve())
         return lambda: load(seen.format).read(seen.path, Reading())
-    if not re.search(r"[@#]", what):
-        raise FileNotFoundError(f"{what} is neither a frame file, a folder, nor DATASET@VERSION")
     from smalti.store import open_store
 
-    version = open_store(store_uri).version(what)
+    if "@" in what:
+        version = open_store(store_uri).version(what)
+        if query:
+            view = version.view(query)
+            return lambda: view
+        return version.frames
+    from smalti.mapped import is_mapped, mapped_frames
+
+    view = _stored(what, store_uri, query)
+    return lambda: mapped_frames(view) if is_mapped(view.mapping) else iter(view)
+
+
+def _stored(what: str, store_uri: str | None, query: str | None) -> "DataView":
+    """A stored view."""
+    from smalti.store import open_store
+    from smalti.view import DataView
+
+    store = open_store(store_uri)
+    try:
+        row = view_row(store, what)
+    except VersionError as error:
+        raise FileNotFoundError(
+            f"{what} is neither a frame file, a folder, DATASET@VERSION, nor a stored view: {error}"
+        ) from None
     if query:
-        view = version.view(query)
-        return lambda: view
-    return version.frames
+        raise VersionError(f"{what} is a stored view, which has its queries; export a version instead: DATASET@VERSION")
+    return DataView.get(row.uuid, store=store)
+
+
+def _numbers(what: str, store_uri: str | None) -> "Legend | None":
+    """The class numbers of a stored view, as a legend."""
+    if Path(what).exists() or "@" in what:
+        return None
+    from smalti.mapped import class_legend
+
+    return class_legend(_stored(what, store_uri, None).mapping)
 
 
 @click.command("export")
@@ -58,7 +91,9 @@ def frames_of(what: str, store_uri: str | None, query: str | None) -> Callable[[
 @click.argument("out", type=click.Path())
 @click.option("--format", "layout", type=click.Choice(list(FORMATS)), required=True, help="The layout to write.")
 @click.option("--query", help="Only the frames that this query selects.")
-@click.option("--store", "store_uri", help="The store of DATASET@VERSION; default: $SMALTI_STORE or the user's own.")
+@click.option(
+    "--store", "store_uri", help="The store of DATASET@VERSION or the view; default: $SMALTI_STORE or the user's own."
+)
 @click.option("--images", type=click.Choice(["link", "copy", "none"]), default="link", show_default=True)
 @click.option("--split", default="train", show_default=True, help="The part, where a frame does not name its own.")
 @click.option("--mask", "mask_id", help="Write this mask; default: the one that fits the layout.")
@@ -84,7 +119,9 @@ def export_command(
     report: str | None,
     as_json_text: bool,
 ) -> int:
-    """Write WHAT (a frame file, a folder, DATASET@VERSION) into the new folder OUT, and prove it by reading it back.
+    """Write WHAT (a frame file, a folder, DATASET@VERSION, a stored view) into the new folder OUT, and prove it by reading it back.
+
+    A stored view is written with its label mapping applied: classes by their names, what is void left out.
 
     The proof lists, per label, the IoU of what went in and what came back, and everything that the layout cannot say.
     """
@@ -92,7 +129,7 @@ def export_command(
         split=split,
         images=images,
         mask_id=mask_id,
-        legend=read_legend(legend),
+        legend=read_legend(legend) or _numbers(what, store_uri),
     )
     with progress(f"exporting {layout}") as advance:
         proof = export(

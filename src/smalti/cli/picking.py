@@ -8,20 +8,32 @@ from smalti.cli.stores import opened
 from smalti.errors import VersionError
 
 if TYPE_CHECKING:
+    from smalti.store import Store
+    from smalti.store.rows import ViewRow
     from smalti.view import DataView
 
-__all__ = ["view_of", "view_row"]
+__all__ = ["local", "view_of", "view_row"]
 
 
-def view_row(store: Any, name: str) -> Any:
+def local(store: Any) -> "Store":
+    """The store itself.
+
+    Raises:
+        VersionError: it is a server.
+    """
+    if not hasattr(store, "catalog"):
+        raise VersionError(f"{store!r} is a server; stored views are managed on the store itself, or in its web pages")
+    found: Store = store
+    return found
+
+
+def view_row(store: Any, name: str) -> "ViewRow":
     """The row of the stored view of that id, or of the only one of that name.
 
     Raises:
         VersionError: there is none, or more than one.
     """
-    if not hasattr(store, "catalog"):
-        raise VersionError(f"{store!r} is a server; stored views are managed on the store itself, or in its web pages")
-    every = store.catalog.list_views()
+    every = local(store).catalog.list_views()
     found = [row for row in every if row.name == name] or [row for row in every if row.uuid == name]
     if len(found) == 1:
         return found[0]

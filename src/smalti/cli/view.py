@@ -1,4 +1,4 @@
-"""`smalti view`: stored views: list, show, save, explain, publish, delete."""
+"""`smalti view`: stored views: list, show, save, explain, clone, export, publish, delete."""
 
 from io import StringIO
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from smalti.cli.output import as_json, json_option, say, table
+from smalti.cli.output import as_json, check_output, json_option, say, table
+from smalti.cli.picking import local, view_row
 from smalti.cli.stores import opened, store_option
 from smalti.errors import QueryError, VersionError
 
 if TYPE_CHECKING:
-    from smalti.store import Store
     from smalti.store.rows import ViewRow
     from smalti.view import DataView
 
@@ -30,7 +30,7 @@ def view() -> None:
 def list_(store_uri: str | None, as_json_text: bool) -> None:
     """List the stored views."""
     with opened(store_uri) as store:
-        rows = [_facts(row) for row in _local(store).catalog.list_views()]
+        rows = [_facts(row) for row in local(store).catalog.list_views()]
     if as_json_text:
         as_json(rows)
     elif rows:
@@ -52,7 +52,7 @@ def list_(store_uri: str | None, as_json_text: bool) -> None:
 def show(name: str, store_uri: str | None, as_json_text: bool) -> None:
     """Show a view: what it reads, and how many frames it has now. NAME may be an id."""
     with opened(store_uri) as store:
-        row = _row(store, name)
+        row = view_row(store, name)
         found = _load(store, row)
         total, each = found.get_count()
         facts = {**_facts(row), "frames": total, "frames_per_filter": each, "spec": row.spec}
@@ -104,7 +104,7 @@ def save(
     if (spec_path is None) == (not references):
         raise click.UsageError("name the versions to read, or give the view as --spec FILE")
     with opened(store_uri) as store:
-        known = _local(store).catalog.find_views(name=name)
+        known = local(store).catalog.find_views(name=name)
         if known and not replace:
             raise VersionError(f"view {name!r} is there already; choose another name, or give --replace")
         made = _from_file(store, spec_path) if spec_path else _over(store, references)
@@ -132,7 +132,7 @@ def explain(name: str, limit: int | None, store_uri: str | None) -> None:
     """Say which value of which mask of which version becomes which class."""
     with opened(store_uri) as store:
         told = StringIO()
-        _load(store, _row(store, name)).explain(told, limit=limit)
+        _load(store, view_row(store, name)).explain(told, limit=limit)
     say(told.getvalue().rstrip("\n"))
 
 
@@ -142,8 +142,46 @@ def explain(name: str, limit: int | None, store_uri: str | None) -> None:
 def publish(name: str, store_uri: str | None) -> None:
     """Freeze a view; all versions that it reads must be published."""
     with opened(store_uri) as store:
-        _load(store, _row(store, name)).publish(store)
+        _load(store, view_row(store, name)).publish(store)
     say(f"published view {name}")
+
+
+@view.command()
+@click.argument("name")
+@click.argument("new_name", metavar="NEW")
+@store_option
+@json_option
+def clone(name: str, new_name: str, store_uri: str | None, as_json_text: bool) -> None:
+    """Keep another view that is as NAME is, under the name NEW: a draft, free to change."""
+    with opened(store_uri) as store:
+        row = view_row(store, name)
+        if local(store).catalog.find_views(name=new_name):
+            raise VersionError(f"view {new_name!r} is there already; choose another name")
+        made = _load(store, row).clone(new_name)
+        made.store(store)
+        facts = _facts(store.catalog.get_view(made.id))
+    if as_json_text:
+        as_json(facts)
+    else:
+        say(f"cloned view {name} as {new_name}, a draft")
+
+
+@view.command()
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="A file; default: standard output.")
+@store_option
+def export(name: str, output: str | None, store_uri: str | None) -> None:
+    """Write a view as JSON, which `smalti view save NEW --spec FILE` reads."""
+    if output:
+        check_output(output)
+    with opened(store_uri) as store:
+        row = view_row(store, name)
+    found = {"name": row.name, "description": row.description, "tags": row.tags, **row.spec}
+    if output is None:
+        as_json(found)
+        return
+    Path(output).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    say(f"wrote {output}")
 
 
 @view.command()
@@ -153,31 +191,11 @@ def publish(name: str, store_uri: str | None) -> None:
 def delete(name: str, force: bool, store_uri: str | None) -> None:
     """Forget a view; its frames stay."""
     with opened(store_uri) as store:
-        row = _row(store, name)
+        row = view_row(store, name)
         if row.status == "published" and not force:
             raise VersionError(f"view {row.name!r} is published; deleting it needs --force, and cannot be undone")
         store.catalog.delete_view(row.uuid)
     say(f"deleted view {name}")
-
-
-def _local(store: Any) -> "Store":
-    if not hasattr(store, "catalog"):
-        raise VersionError(f"{store!r} is a server; stored views are managed on the store itself, or in its web pages")
-    found: Store = store
-    return found
-
-
-def _row(store: Any, name: str) -> "ViewRow":
-    """The stored view of that id, or the only one of that name."""
-    every = _local(store).catalog.list_views()
-    found = [row for row in every if row.name == name] or [row for row in every if row.uuid == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        ids = ", ".join(row.uuid for row in found)
-        raise VersionError(f"view {name!r} is ambiguous; use one of the ids {ids}")
-    known = ", ".join(row.name for row in every[-8:]) or "none yet"
-    raise VersionError(f"{store!r} has no view {name!r}; it has {known}")
 
 
 def _load(store: Any, row: "ViewRow") -> "DataView":
