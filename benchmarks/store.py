@@ -1,17 +1,18 @@
-"""The store against its bars: python -m benchmarks.store [--frames N] [--json FILE].
+"""The store against its bars: python benchmarks/store.py [--frames N] [--quick] [--folder DIR].
 
 Synthetic frames with five ROIs each: 30 labels with Zipf's frequencies, every third ROI with two labels, half of the
-ROIs in a mask. One process; the rival (DuckDB) inserts the same Arrow rows in the same run.
+ROIs in a mask. The rival is DuckDB, which inserts the very same Arrow batches into a file of its own and checkpoints
+it; the two take turns in one run. DuckDB is asked for less: no unique ids, no rules to check, no columns for queries, no
+versions. A second figure gives it a primary key.
 """
 
 import argparse
-import json
-import os
-import platform
 import random
 import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,14 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from bars import CANNOT_RUN, Bar, save
 from smalti import wire
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
 from smalti.store import open_store
-from smalti.store.schema import TRUTH, from_rows, to_rows
+from smalti.store.schema import TRUTH, to_rows
 
+MILLION = 1_000_000
+QUICK = 40_000
 CHUNK = 16384
 LABELS = [f"label{i:02d}" for i in range(30)]
 WEIGHTS = [1 / (i + 1) for i in range(30)]
@@ -90,9 +95,9 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def median_ms(action: Callable[[], Any], times: int = 7) -> float:
-    """The median of several runs, in milliseconds."""
-    return statistics.median(timed(action)[0] for _ in range(times)) * 1000
+def times_ms(action: Callable[[], Any], times: int = 9) -> list[float]:
+    """Several runs, in milliseconds, sorted."""
+    return sorted(timed(action)[0] * 1000 for _ in range(times))
 
 
 def size_of(folder: Path) -> int:
@@ -100,103 +105,222 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def run(count: int, folder: Path) -> dict[str, float]:
-    """All measurements, by name."""
-    found: dict[str, float] = {}
-    store = open_store(folder / "store")
-    data = store.create_dataset("data")
-    first = data.create_version("v1")
+# --------------------------------------------------------------------------------------------------------- loads
+def loads(store: Any, count: int, folder: Path, turns: int) -> dict[str, float]:
+    """Arrow batches into a version of ours and into DuckDB, in turns; the last version is kept as data@v1."""
     rows = list(batches(count))
-    seconds, failed = timed(lambda: first.add_arrow(rows))
-    if failed or len(first) != count:
-        raise RuntimeError(f"{len(failed)} frames failed, {len(first)} are there")
-    found["load_arrow_frames_per_s"] = count / seconds
-    found["load_duckdb_frames_per_s"] = count / timed(lambda: _duckdb(rows, folder / "rival.duckdb"))[0]
-    found["publish_s"] = timed(first.publish)[0]
-    found["bytes_per_frame"] = size_of(folder / "store") / count
-    _children(data, count, folder, found)
-    _reads(data["v1"], count, found)
-    _lines(store, min(count, 200_000), folder, found)
-    return found
+    found: dict[str, list[float]] = {name: [] for name in ("ours", "ours_cpu", "duckdb", "duckdb_cpu")}
+    for turn in range(turns):
+        version = store.create_dataset("data" if turn == turns - 1 else f"turn{turn}").create_version("v1")
+        cpu = time.process_time()
+        seconds, failed = timed(lambda version=version: version.add_arrow(rows))
+        if failed or len(version) != count:
+            raise RuntimeError(f"{len(failed)} frames failed, {len(version)} are there")
+        found["ours"].append(seconds)
+        found["ours_cpu"].append(time.process_time() - cpu)
+        cpu = time.process_time()
+        found["duckdb"].append(timed(lambda turn=turn: _duckdb(rows, folder / f"{turn}.duckdb"))[0])
+        found["duckdb_cpu"].append(time.process_time() - cpu)
+        if turn < turns - 1:
+            version.dataset.delete(force=True)
+    per_s = {name: count / statistics.median(values) for name, values in found.items()}
+    with_key = timed(lambda: _duckdb(rows, folder / "key.duckdb", key=True))[0]
+    return {
+        "load_arrow_frames_per_s": per_s["ours"],
+        "load_duckdb_frames_per_s": per_s["duckdb"],
+        "load_duckdb_with_key_frames_per_s": count / with_key,
+        "load_arrow_cpu_us": 1e6 / per_s["ours_cpu"],
+        "load_duckdb_cpu_us": 1e6 / per_s["duckdb_cpu"],
+    }
 
 
-def _duckdb(rows: list[pa.RecordBatch], path: Path) -> None:
+def _duckdb(rows: list[pa.RecordBatch], path: Path, *, key: bool = False) -> None:
     import duckdb
 
     connection = duckdb.connect(str(path))
     connection.register("rows", pa.Table.from_batches(rows))
-    connection.execute("CREATE TABLE frames AS SELECT * FROM rows")
+    connection.execute("CREATE TABLE frames AS SELECT * FROM rows LIMIT 0")
+    if key:
+        connection.execute("ALTER TABLE frames ADD PRIMARY KEY (id)")
+    connection.execute("INSERT INTO frames SELECT * FROM rows")
     connection.execute("CHECKPOINT")
     connection.close()
+    path.unlink()
 
 
-def _children(data: Any, count: int, folder: Path, found: dict[str, float]) -> None:
-    before = size_of(folder / "store")
-    names = iter(f"child{number}" for number in range(100))
-    found["child_ms"] = median_ms(lambda: data["v1"].child(next(names)))
-    found["child_bytes"] = (size_of(folder / "store") - before) / 7
-    child = data["child0"]
-    draw = random.Random(1)
-    ids = [f"frame-{number:012d}" for number in draw.sample(range(count), 1000)]
-    edited = [msgspec.structs.replace(frame, blob="edited") for frame in data["v1"].get_many(ids)]
-    found["upsert_1000_s"] = timed(lambda: child.add_frames(edited))[0]
-    found["diff_1000_ms"] = median_ms(lambda: data.diff("v1", "child0"))
-    if len(data.diff("v1", "child0").changed) != 1000:
-        raise RuntimeError("the diff is wrong")
-    saves = sorted(timed(lambda frame=frame: child.update_frame(frame))[0] for frame in edited[:60])
-    found["save_p50_ms"], found["save_p95_ms"] = saves[30] * 1000, saves[57] * 1000
+_LOAD_LINES = """
+import json, resource, sys, time
+from smalti.parallel import available_cores
+from smalti.store import open_store
+version = open_store(sys.argv[1]).create_dataset("lines").create_version("v1")
+start = time.perf_counter()
+failed = version.import_file(sys.argv[2])
+seconds = time.perf_counter() - start
+if failed or len(version) != int(sys.argv[3]):
+    sys.exit(f"{len(failed)} lines failed")
+own = resource.getrusage(resource.RUSAGE_SELF)
+read = resource.getrusage(resource.RUSAGE_CHILDREN)
+cpu = own.ru_utime + own.ru_stime + read.ru_utime + read.ru_stime
+peak = own.ru_maxrss + available_cores() * read.ru_maxrss
+print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak / 1024}))
+"""
 
 
-def _reads(version: Any, count: int, found: dict[str, float]) -> None:
-    draw = random.Random(2)
-    picks = [[f"frame-{number:012d}" for number in draw.sample(range(count), 1000)] for _ in range(4)]
-    found["read_1000_frames_per_s"] = 1000 / min(timed(lambda ids=ids: version.get_many(ids))[0] for ids in picks)
-    found["read_one_ms"] = median_ms(lambda: version.get_record(picks[0][0]))
-    found["records_per_s"] = (
-        20_000 / timed(lambda: [f for f, _ in zip(version.records(), range(20_000), strict=False)])[0]
-    )
-
-
-def _lines(store: Any, count: int, folder: Path, found: dict[str, float]) -> None:
+def lines(count: int, folder: Path) -> dict[str, float]:
+    """JSON-lines through records, in a fresh process: speed, and peak memory of it and its workers together."""
     path = folder / "frames.jsonl"
     with path.open("wb") as file:
-        for rows in batches(count):
-            file.writelines(wire.dump_line(frame) for frame in from_rows(rows))
-    version = store.create_dataset("lines").create_version("v1")
-    found["load_jsonl_frames_per_s"] = count / timed(lambda: version.import_file(path))[0]
-    found["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        file.writelines(_texts(count))
+    command = [sys.executable, "-c", _LOAD_LINES, str(folder / "lines"), str(path), str(count)]
+    said = subprocess.run(command, check=True, capture_output=True).stdout
+    path.unlink()
+    found = msgspec.json.decode(said)
+    return {
+        "load_jsonl_frames_per_s": count / found["seconds"],
+        "load_jsonl_cpu_us": found["cpu"] / count * 1e6,
+        "load_jsonl_peak_mb": found["peak_mb"],
+    }
 
 
-def _opening(folder: Path) -> float:
+def _texts(count: int) -> Iterator[bytes]:
+    """The frames of `batches` as lines: the same texts again and again under new ids and contexts."""
+    kept = []
+    for start in range(0, min(count, 3 * CHUNK), CHUNK):
+        for frame in frames(start, CHUNK):
+            line = wire.dump_line(frame)
+            kept.append((line, f'"{frame.id}"'.encode(), f'"{frame.context_id}"'.encode()))
+    for number in range(count):
+        line, id_, context = kept[number % len(kept)]
+        yield line.replace(id_, b'"frame-%012d"' % number, 1).replace(context, b'"drive-%06d"' % (number // 1000), 1)
+
+
+# ---------------------------------------------------------------------------------------------------- everything else
+def children(data: Any, folder: Path, count: int, edited: int) -> dict[str, float]:
+    """Children of a published version, edits in one of them, the diff, and saves of single frames."""
+    names = iter(f"child{number}" for number in range(100))
+    data["v1"].child(next(names))
+    before = size_of(folder)
+    child_ms = times_ms(lambda: data["v1"].child(next(names)))
+    found = {"child_ms": statistics.median(child_ms), "child_bytes": (size_of(folder) - before) / len(child_ms)}
+    child = data["child0"]
+    draw = random.Random(1)
+    ids = [f"frame-{number:012d}" for number in draw.sample(range(count), edited)]
+    changed = [msgspec.structs.replace(frame, blob="edited") for frame in data["v1"].get_many(ids)]
+    found["upsert_1000_s"] = timed(lambda: child.add_frames(changed))[0]
+    found["diff_1000_ms"] = statistics.median(times_ms(lambda: data.diff("v1", "child0"), 15))
+    if len(data.diff("v1", "child0").changed) != edited:
+        raise RuntimeError("the diff is wrong")
+    saves = sorted(timed(lambda frame=frame: child.update_frame(frame))[0] * 1000 for frame in changed[:100])
+    return found | {"save_p50_ms": saves[50], "save_p95_ms": saves[95]}
+
+
+def reads(version: Any, count: int) -> dict[str, float]:
+    """Full frames by id, many and one, and all in order."""
+    draw = random.Random(2)
+    picks = [[f"frame-{number:012d}" for number in draw.sample(range(count), 1000)] for _ in range(7)]
+    many = statistics.median(timed(lambda ids=ids: version.get_many(ids))[0] for ids in picks)
+    some = min(20_000, count)
+    ordered = timed(lambda: [frame for frame, _ in zip(version.records(), range(some), strict=False)])[0]
+    return {
+        "read_1000_frames_per_s": 1000 / many,
+        "read_one_ms": statistics.median(times_ms(lambda: version.get_record(picks[0][0]))),
+        "records_per_s": some / ordered,
+    }
+
+
+def opening(folder: Path) -> dict[str, float]:
+    """A store with 200 datasets opened and listed: after import, and in a fresh process with all imports."""
     store = open_store(folder / "many")
     for number in range(200):
         store.create_dataset(f"set{number:03d}")
     store.close()
-    return median_ms(lambda: len(open_store(folder / "many").datasets()), 3)
+    after = statistics.median(times_ms(lambda: len(open_store(folder / "many").datasets()), 5))
+    code = "import sys, smalti.store; print(len(smalti.store.open_store(sys.argv[1]).datasets()))"
+    command = [sys.executable, "-c", code, str(folder / "many")]
+    cold = statistics.median(times_ms(lambda: subprocess.run(command, check=True, capture_output=True), 5))
+    bare = statistics.median(times_ms(lambda: subprocess.run([sys.executable, "-c", ""], check=True), 5))
+    return {"open_and_list_200_ms": after, "open_and_list_200_with_imports_ms": cold - bare}
+
+
+def run(count: int, folder: Path, turns: int) -> dict[str, float]:
+    """All measurements, by name."""
+    found = opening(folder)
+    store = open_store(folder / "store")
+    found |= loads(store, count, folder, turns)
+    data = store["data"]
+    found["publish_s"] = timed(data["v1"].publish)[0]
+    found["bytes_per_frame"] = size_of(folder / "store") / count
+    found |= children(data, folder / "store", count, min(1000, count // 2))
+    found |= reads(data["v1"], count)
+    small = open_store(folder / "small").create_dataset("data")
+    small.create_version("v1").add_arrow(batches(10_000))
+    small["v1"].publish()
+    few = children(small, folder / "small", 10_000, 1000)
+    found |= {f"{name}_of_10k": few[name] for name in ("child_ms", "child_bytes", "diff_1000_ms")}
+    found |= lines(count, folder)
+    found["peak_mb_of_this_process"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found
+
+
+def bars(found: dict[str, float], count: int) -> list[Bar]:
+    """What the bars say of the measurements."""
+    size = f"{count:,} frames"
+    arrow, rival = found["load_arrow_frames_per_s"], found["load_duckdb_frames_per_s"]
+    key = found["load_duckdb_with_key_frames_per_s"]
+
+    def most(what: str, name: str, must: float | None, unit: str, scale: float = 1) -> Bar:
+        return Bar(what, found[name] / scale, must, at_least=False, unit=unit, decimals=1)
+
+    return [
+        Bar(f"load of {size} from Arrow", arrow, 200_000, unit="frames/s", decimals=0),
+        Bar(
+            "the same over DuckDB's insert of the same rows", arrow / rival, 2, unit="×", note=f"DuckDB {rival:,.0f}/s"
+        ),
+        Bar("the same over DuckDB's insert with a primary key", arrow / key, unit="×", note=f"DuckDB {key:,.0f}/s"),
+        Bar(f"load of {size} from JSON-lines", found["load_jsonl_frames_per_s"], 40_000, unit="frames/s", decimals=0),
+        most("peak memory of that, with its workers", "load_jsonl_peak_mb", 1024, "MB"),
+        most("disk, with indices", "bytes_per_frame", 700, "bytes/frame"),
+        most(f"child of a version of {size}", "child_ms", 20, "ms"),
+        most("child of a version of 10,000 frames", "child_ms_of_10k", 20, "ms"),
+        most("what a child takes on disk", "child_bytes", 64, "KB", 1024),
+        most(f"diff of 1,000 changes in {size}", "diff_1000_ms", 50, "ms"),
+        most("save of one frame with fsync, p95", "save_p95_ms", 150, "ms"),
+        Bar("1,000 random full frames", found["read_1000_frames_per_s"], 4000, unit="frames/s", decimals=0),
+        most("open a store and list 200 datasets", "open_and_list_200_ms", 150, "ms"),
+        most("the same in a fresh process, with all imports", "open_and_list_200_with_imports_ms", None, "ms"),
+    ]
 
 
 def main() -> None:
-    """Measure and print; exit code 0 whatever the figures are."""
+    """Measure, print and keep; exit code 0 whatever the figures are."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=1_000_000)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--frames", type=int, default=MILLION, help="other than a million: nothing is kept")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} frames and one turn; nothing is kept")
+    parser.add_argument("--turns", type=int, default=3, help="loads of each side; medians count")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
     given = parser.parse_args()
+    try:
+        import duckdb  # noqa: F401
+    except ImportError:
+        print("benchmarks/store.py compares with DuckDB: install requirements/bench.txt")
+        raise SystemExit(CANNOT_RUN) from None
+    count = QUICK if given.quick else given.frames
     folder = Path(tempfile.mkdtemp(prefix="smalti-bench-", dir=given.folder))
     try:
-        found = run(given.frames, folder) | {"open_and_list_200_ms": _opening(folder)}
+        found = run(count, folder, 1 if given.quick else given.turns)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for name, value in found.items():
-        print(f"{name:28} {value:14,.1f}")
-    if given.json:
-        about = {
-            "frames": given.frames,
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        }
-        given.json.write_text(json.dumps({"about": about, "results": found}, indent=1))
+        print(f"{name:34} {value:14,.1f}")
+    save(
+        "store",
+        "The store",
+        bars(found, count),
+        quick=given.quick or count != MILLION,
+        about="Synthetic frames with 5 ROIs each. DuckDB inserts the same Arrow batches into a file and checkpoints it; "
+        "loads take turns, medians count. Times are on the wall.",
+        results=found,
+    )
 
 
 if __name__ == "__main__":
