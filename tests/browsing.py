@@ -8,14 +8,18 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["Asker", "Browsed", "Running", "browse", "running"]
+from smalti.server.auth import new_key
+from smalti.store import open_store
+from smalti.store.rows import UserRow
+
+__all__ = ["Asker", "Browsed", "Running", "browse", "make_keys", "running"]
 
 TOKEN = "a-token-that-only-the-tests-know"
 
@@ -56,8 +60,8 @@ def running(store: Path, *options: str) -> Iterator[Running]:
 class Asker:
     """One connection that stays open."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, key: str = TOKEN) -> None:
+        self.port, self.key = port, key
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(
@@ -68,7 +72,7 @@ class Asker:
         lines = [
             f"{method} /api/v1{path} HTTP/1.1",
             f"Host: 127.0.0.1:{self.port}",
-            f"Authorization: Bearer {TOKEN}",
+            f"Authorization: Bearer {self.key}",
             f"Content-Length: {len(content)}",
             *(["Content-Type: application/json"] if content else []),
             *(f"{name}: {value}" for name, value in (headers or {}).items()),
@@ -120,10 +124,23 @@ class Browsed:
 _BINARY = ("index", "image", "thumb")
 
 
-async def _person(number: int, port: int, stop: float, found: Browsed, pause_s: tuple[float, float]) -> None:
+def make_keys(store: Path, people: int) -> list[str]:
+    """API keys of as many viewers: limits hold for each person."""
+    opened = open_store(store)
+    keys = []
+    for number in range(people):
+        name = f"person{number}"
+        opened.catalog.add_user(UserRow(name=name, role="viewer"))
+        row, secret = new_key(name)
+        opened.catalog.add_key(row)
+        keys.append(f"{row.access_key}:{secret}")
+    opened.close()
+    return keys
+
+
+async def _person(asker: Asker, stop: float, found: Browsed, pause_s: tuple[float, float]) -> None:
     """Opens a version, pages through it, looks at frames, counts and queries; pauses in between as people do."""
-    draw = random.Random(number)
-    asker = Asker(port)
+    draw = random.Random(asker.key)
 
     async def ask(kind: str, method: str, path: str, body: Any = None) -> Any:
         began = time.monotonic()
@@ -161,8 +178,8 @@ async def _person(number: int, port: int, stop: float, found: Browsed, pause_s: 
         asker.close()
 
 
-async def browse(server: Running, people: int, seconds: float, pause_s: tuple[float, float]) -> Browsed:
-    """What `people` meet with in some seconds."""
+async def browse(server: Running, keys: Sequence[str], seconds: float, pause_s: tuple[float, float]) -> Browsed:
+    """What people with these keys meet with in some seconds."""
     found = Browsed()
     began = time.monotonic()
 
@@ -171,7 +188,6 @@ async def browse(server: Running, people: int, seconds: float, pause_s: tuple[fl
             found.memory.append((time.monotonic() - began, server.memory_bytes()))
             await asyncio.sleep(max(0.2, seconds / 60))
 
-    await asyncio.gather(
-        weigh(), *(_person(number, server.port, began + seconds, found, pause_s) for number in range(people))
-    )
+    askers = [Asker(server.port, key) for key in keys]
+    await asyncio.gather(weigh(), *(_person(asker, began + seconds, found, pause_s) for asker in askers))
     return found

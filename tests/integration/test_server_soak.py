@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests import soaking
-from tests.browsing import Asker, Browsed, Running, browse, running
+from tests.browsing import Asker, Browsed, Running, browse, make_keys, running
 from tests.serving import make_store
 
 from smalti.store import open_store
@@ -34,8 +34,10 @@ def prepared(folder: Path, frames: int = FRAMES, size_hw: tuple[int, int] | None
 
 # -------------------------------------------------------------------------------------------------------- browsing
 def test_a_few_people_browse_without_errors(tmp_path: Path) -> None:
-    with running(prepared(tmp_path)) as server:
-        found = asyncio.run(browse(server, people=5, seconds=2, pause_s=(0, 0.01)))
+    store = prepared(tmp_path)
+    keys = make_keys(store, 5)
+    with running(store) as server:
+        found = asyncio.run(browse(server, keys, seconds=2, pause_s=(0, 0.01)))
     assert found.errors == {}
     assert found.requests > 50
 
@@ -50,8 +52,10 @@ def growth_of(found: Browsed) -> float:
 
 @pytest.mark.soak
 def test_fifty_people_browse_for_five_minutes(tmp_path: Path) -> None:
-    with running(prepared(tmp_path, 400, (270, 480))) as server:
-        found = asyncio.run(browse(server, PEOPLE, SECONDS, pause_s=(0.2, 1.8)))
+    store = prepared(tmp_path, 400, (270, 480))
+    keys = make_keys(store, PEOPLE)
+    with running(store) as server:
+        found = asyncio.run(browse(server, keys, SECONDS, pause_s=(0.2, 1.8)))
     p99, growth = found.quantile("json", 0.99), growth_of(found)
     of = f"{found.requests} requests, JSON p50 {found.quantile('json', 0.5) * 1e3:.0f} ms"
     soaking.record(

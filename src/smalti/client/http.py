@@ -1,6 +1,8 @@
 """Requests to a smalti server; its problems come back as the errors that the same call raises locally."""
 
 import os
+import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -104,6 +106,34 @@ class Http:
     def ask(self, method: str, path: str, body: Any = None, *, etag: str | None = None, **query: Any) -> Any:
         """The JSON of an answer; arguments and errors as in `send`."""
         return msgspec.json.decode(self.send(method, path, body, etag=etag, **query).content)
+
+    def pages(self, method: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> Iterator[Any]:
+        """The items of all pages of a list: `items`, or `hits` of a search."""
+        cursor: str | None = None
+        while True:
+            if body is None:
+                page = self.ask(method, path, cursor=cursor, **query)
+            else:
+                page = self.ask(method, path, {**body, **({"cursor": cursor} if cursor else {})}, **query)
+            yield from page["items"] if "items" in page else page["hits"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def wait(self, job: dict[str, Any]) -> dict[str, Any]:
+        """A job when it is done.
+
+        Raises:
+            VersionError: it failed.
+        """
+        pause_s = 0.02
+        while job["state"] in ("queued", "running"):
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
+            job = self.ask("GET", f"/jobs/{segment(job['id'])}")
+        if job["state"] != "done":
+            raise VersionError(f"{job['kind']}: {job['message']}")
+        return job
 
 
 def _text(value: Any) -> str:

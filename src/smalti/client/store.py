@@ -1,13 +1,15 @@
 """A store behind a server: see `smalti.store.Store` and `Dataset`, whose names and meanings these are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from smalti.client.diff import RemoteDiff
 from smalti.client.http import Http, segment
+from smalti.client.remote import Remote, only_there
 from smalti.client.version import RemoteVersion
 from smalti.errors import VersionError
 
-__all__ = ["RemoteDataset", "RemoteDiff", "RemoteStore", "connect"]
+__all__ = ["RemoteDataset", "RemoteStore", "connect"]
 
 _AT_ONCE = 200
 
@@ -62,13 +64,7 @@ class RemoteStore:
 
     def datasets(self, project: str | None = None) -> list["RemoteDataset"]:
         """Every dataset, oldest first; of one project if it is named."""
-        rows, cursor = [], None
-        while True:
-            page = self.http.ask("GET", "/datasets", project=project, cursor=cursor, limit=_AT_ONCE)
-            rows += page["items"]
-            cursor = page["next"]
-            if cursor is None:
-                break
+        rows = list(self.http.pages("GET", "/datasets", project=project, limit=_AT_ONCE))
         return [RemoteDataset(self.http, row) for row in sorted(rows, key=lambda row: (row["created"], row["id"]))]
 
     def __iter__(self) -> Iterator["RemoteDataset"]:
@@ -91,10 +87,22 @@ class RemoteStore:
         return True
 
     def create_dataset(
-        self, name: str, project: str | None = None, *, description: str = "", tags: Sequence[str] = ()
+        self,
+        name: str,
+        project: str | None = None,
+        *,
+        description: str = "",
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
     ) -> "RemoteDataset":
         """A new dataset without versions."""
-        body = {"name": name, "project": project, "description": description, "tags": list(tags)}
+        body = {
+            "name": name,
+            "project": project,
+            "description": description,
+            "tags": list(tags),
+            "metadata": dict(metadata or {}),
+        }
         return RemoteDataset(self.http, self.http.ask("POST", "/datasets", body))
 
     def version(self, reference: str) -> RemoteVersion:
@@ -107,65 +115,42 @@ class RemoteStore:
         found = self[dataset] if isinstance(dataset, str) else dataset
         found.delete(force=force)
 
+    def purge(self, frame_ids: Any, *, who: str, why: str) -> Any:
+        """Not from here: it rewrites the store."""
+        raise only_there("purge", "`smalti store purge`")
 
-class RemoteDiff:
-    """What it takes to get from one version to another: sorted frame ids."""
+    def maintain(self, **options: Any) -> Any:
+        """Not from here."""
+        raise only_there("maintain", "`smalti store maintain`")
 
-    def __init__(self, added: list[str], removed: list[str], changed: list[str]) -> None:
-        self.added, self.removed, self.changed = added, removed, changed
+    def verify(self) -> Any:
+        """Not from here."""
+        raise only_there("verify", "`smalti store verify`")
 
-    def __len__(self) -> int:
-        return len(self.added) + len(self.removed) + len(self.changed)
-
-    def __repr__(self) -> str:
-        counts = f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
-        return f"RemoteDiff({counts})"
+    def backup(self, uri: Any, **options: Any) -> Any:
+        """Not from here."""
+        raise only_there("backup", "`smalti store backup`")
 
 
-class RemoteDataset:
+class RemoteDataset(Remote):
     """A dataset of a server."""
 
     def __init__(self, http: Http, row: dict[str, Any]) -> None:
+        super().__init__(row)
         self.http = http
-        self._row = row
 
     def __repr__(self) -> str:
         return f"RemoteDataset({self.name!r}, {self._row['versions']} versions)"
 
     @property
-    def _path(self) -> str:
+    def path(self) -> str:
+        """Below which its routes lie."""
         return f"/datasets/{segment(self.id)}"
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """What the server says now."""
-        self._row = self.http.ask("GET", self._path)
-        return self._row
-
-    @property
-    def id(self) -> str:
-        """32 hexadecimal digits."""
-        return str(self._row["id"])
-
-    @property
-    def name(self) -> str:
-        """Its name among the datasets of its project."""
-        return str(self._row["name"])
 
     @property
     def project(self) -> str | None:
         """The project it belongs to."""
         return self._row["project"] and str(self._row["project"])
-
-    @property
-    def description(self) -> str:
-        """Free text."""
-        return str(self._row["description"])
-
-    @property
-    def tags(self) -> list[str]:
-        """Free words."""
-        return list(self._row["tags"])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -177,22 +162,31 @@ class RemoteDataset:
         description: str | None = None,
         *,
         tags: Sequence[str] | None = None,
-        metadata: dict[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Change what is said about it; None leaves a part as it is."""
-        changes = {"description": description, "tags": None if tags is None else list(tags), "metadata": metadata}
-        self._change(**{key: value for key, value in changes.items() if value is not None})
+        self._describe(
+            description=description,
+            tags=None if tags is None else list(tags),
+            metadata=None if metadata is None else dict(metadata),
+        )
 
-    def rename(self, name: str) -> None:
-        """Give it another name; its id stays."""
-        self._change(name=name)
+    @property
+    def declared(self) -> dict[str, str]:
+        """The promoted metadata paths and their types."""
+        return dict(self.row["declared"])
 
-    def _change(self, **changes: Any) -> None:
-        self._row = self.http.ask("PATCH", self._path, changes, etag=self.row["etag"])
+    def declare(self, path: str, kind: str) -> None:
+        """Promote a metadata path to a typed column of every version: see `Dataset.declare`."""
+        self._row = self.http.ask("POST", f"{self.path}/declare", {"path": path, "kind": kind})
+
+    def version(self, uuid: str) -> RemoteVersion:
+        """The version with this id."""
+        return self[uuid]
 
     def tree(self) -> list[tuple[int, RemoteVersion]]:
         """Every version with its depth, parents before children."""
-        rows = self.http.ask("GET", f"{self._path}/versions")
+        rows = self.http.ask("GET", f"{self.path}/versions")
         return [(row["depth"], RemoteVersion(self, row)) for row in rows]
 
     def versions(self) -> list[RemoteVersion]:
@@ -205,7 +199,7 @@ class RemoteDataset:
 
     def __getitem__(self, name: str) -> RemoteVersion:
         """The version of this name, or id."""
-        return RemoteVersion(self, self.http.ask("GET", f"{self._path}/versions/{segment(name)}"))
+        return RemoteVersion(self, self.http.ask("GET", f"{self.path}/versions/{segment(name)}"))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and any(version.name == name for version in self.versions())
@@ -228,25 +222,47 @@ class RemoteDataset:
         *,
         description: str = "",
         tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
         prefer: str = "error",
     ) -> RemoteVersion:
         """A new draft, empty or from published parents."""
-        ids = [parent if isinstance(parent, str) else parent.id for parent in parents]
-        body = {"name": name, "parents": ids, "description": description, "tags": list(tags), "prefer": prefer}
-        return RemoteVersion(self, self.http.ask("POST", f"{self._path}/versions", body))
+        body = {
+            "name": name,
+            "parents": [_reference(parent) for parent in parents],
+            "description": description,
+            "tags": list(tags),
+            "metadata": dict(metadata or {}),
+            "prefer": _rule(prefer),
+        }
+        return RemoteVersion(self, self.http.ask("POST", f"{self.path}/versions", body))
 
     def diff(self, a: RemoteVersion | str, b: RemoteVersion | str) -> RemoteDiff:
         """What it takes to get from version a to version b."""
         first, second = (v if isinstance(v, RemoteVersion) else self[v] for v in (a, b))
-        found: dict[str, list[str]] = {"added": [], "removed": [], "changed": []}
-        cursor = None
-        while True:
-            page = self.http.ask("GET", f"{first.path}/diff/{segment(second.id)}", cursor=cursor, limit=1000)
-            for item in page["items"]:
-                found[item["kind"]].append(item["id"])
-            cursor = page["next"]
-            if cursor is None:
-                return RemoteDiff(**{kind: sorted(ids) for kind, ids in found.items()})
+        return RemoteDiff(first, second)
+
+    def merge(
+        self,
+        ours: RemoteVersion | str,
+        theirs: RemoteVersion | str,
+        *,
+        base: RemoteVersion | str | None = None,
+        rule: str = "error",
+        name: str | None = None,
+    ) -> RemoteVersion:
+        """The changes of `theirs` since `base`, made to `ours`: see `Dataset.merge`. A rule is a word here, no function.
+
+        Raises:
+            ConflictError: both changed the same thing, and the rule is "error"; nothing has changed.
+        """
+        body = {
+            "ours": _reference(ours),
+            "theirs": _reference(theirs),
+            "base": None if base is None else _reference(base),
+            "rule": _rule(rule),
+            "name": name,
+        }
+        return RemoteVersion(self, self.http.ask("POST", f"{self.path}/merge", body))
 
     def delete_version(self, version: RemoteVersion | str, *, force: bool = False) -> None:
         """Delete a version that has no children; a published one needs `force`."""
@@ -254,4 +270,14 @@ class RemoteDataset:
 
     def delete(self, *, force: bool = False) -> None:
         """Delete the dataset with all of its versions; published ones need `force`."""
-        self.http.ask("DELETE", self._path, etag=self.row["etag"], force=force)
+        self.http.ask("DELETE", self.path, etag=self.row["etag"], force=force)
+
+
+def _reference(version: RemoteVersion | str) -> str:
+    return version if isinstance(version, str) else version.id
+
+
+def _rule(rule: Any) -> str:
+    if not isinstance(rule, str):
+        raise VersionError('a rule that is a function works only where the store is; say "error", "ours" or "theirs"')
+    return rule

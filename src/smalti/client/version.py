@@ -1,6 +1,8 @@
 """A version behind a server: see `smalti.store.DatasetVersion`, whose names and meanings these are."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -8,7 +10,8 @@ import msgspec
 from smalti import wire
 from smalti.client.frames import remote_handle
 from smalti.client.http import Http, segment
-from smalti.errors import FrameError
+from smalti.client.remote import Remote
+from smalti.errors import FrameError, VersionError
 from smalti.facts import MaskFacts
 from smalti.frames import FrameGroup, SingleFrame
 from smalti.legend import Legend
@@ -18,6 +21,8 @@ from smalti.records import Frame
 from smalti.tables import ListTable
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from smalti.client.store import RemoteDataset
     from smalti.view import DataView
 
@@ -26,20 +31,16 @@ __all__ = ["RemoteVersion"]
 _AT_ONCE = 500
 
 
-class RemoteVersion:
+class RemoteVersion(Remote):
     """One version of a dataset of a server. Get one from `dataset[name]`."""
 
     def __init__(self, dataset: "RemoteDataset", row: dict[str, Any]) -> None:
+        super().__init__(row)
         self.dataset = dataset
-        self._row = row
+        self.http: Http = dataset.http
 
     def __repr__(self) -> str:
         return f"RemoteVersion({self.dataset.name}@{self.name}, {self._row['state']})"
-
-    @property
-    def http(self) -> Http:
-        """The server."""
-        return self.dataset.http
 
     @property
     def path(self) -> str:
@@ -47,22 +48,6 @@ class RemoteVersion:
         return f"/versions/{segment(self.id)}"
 
     # ------------------------------------------------------------------------------------------- what it is
-    @property
-    def row(self) -> dict[str, Any]:
-        """What the server says now."""
-        self._row = self.http.ask("GET", self.path)
-        return self._row
-
-    @property
-    def id(self) -> str:
-        """32 hexadecimal digits."""
-        return str(self._row["id"])
-
-    @property
-    def name(self) -> str:
-        """Its name among the versions of the dataset."""
-        return str(self._row["name"])
-
     @property
     def state(self) -> str:
         """ "draft", "publishing" or "published"."""
@@ -77,16 +62,6 @@ class RemoteVersion:
     def parents(self) -> list["RemoteVersion"]:
         """The versions it was made from."""
         return [self.dataset[parent] for parent in self._row["parents"]]
-
-    @property
-    def description(self) -> str:
-        """Free text."""
-        return str(self._row["description"])
-
-    @property
-    def tags(self) -> list[str]:
-        """Free words."""
-        return list(self._row["tags"])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -130,13 +105,12 @@ class RemoteVersion:
 
     def get_many(self, frame_ids: Sequence[str]) -> list[Frame]:
         """The records with these ids, in that order; ids that are not there are left out."""
-        found = []
-        for frame_id in frame_ids:
-            try:
-                found.append(self.get_record(frame_id))
-            except FrameError:
-                continue
-        return found
+        listed = list(frame_ids)
+        found: dict[str | None, Frame] = {}
+        for start in range(0, len(listed), _AT_ONCE):
+            part = list(dict.fromkeys(listed[start : start + _AT_ONCE]))
+            found |= {record.id: record for record in self._records(ids=part)}
+        return [found[frame_id] for frame_id in listed if frame_id in found]
 
     def etag(self, frame_id: str) -> str:
         """What to hand to `update_frame(if_match=...)`."""
@@ -147,14 +121,10 @@ class RemoteVersion:
         return remote_handle(record, self, self.get_masks_labels() or None)
 
     def _pages(self, **asked: Any) -> Iterator[dict[str, Any]]:
-        cursor: str | None = None
-        while True:
-            body = {"limit": _AT_ONCE, **asked, **({"cursor": cursor} if cursor else {})}
-            page = self.http.ask("POST", f"{self.path}/frames/search", body)
-            yield from page["hits"]
-            cursor = page["next"]
-            if cursor is None:
-                return
+        return self.http.pages("POST", f"{self.path}/frames/search", {"limit": _AT_ONCE, **asked})
+
+    def _records(self, **asked: Any) -> Iterator[Frame]:
+        return (wire.from_dict(hit["frame"]) for hit in self._pages(fields="full", **asked))
 
     def frame_ids(self) -> list[str]:
         """The ids of all frames, by context, timestamp and id."""
@@ -162,8 +132,17 @@ class RemoteVersion:
 
     def records(self) -> Iterator[Frame]:
         """Every frame as a record, by context, timestamp and id."""
-        for hit in self._pages(fields="full"):
-            yield wire.from_dict(hit["frame"])
+        return self._records()
+
+    def tables(self, size: int = 16384) -> "Iterator[pa.Table]":
+        """Every frame as rows of the store's own schema, by context, timestamp and id, up to `size` of them at a time."""
+        import pyarrow as pa
+
+        from smalti.store.ingest import chunks
+        from smalti.store.schema import to_rows
+
+        for part in chunks(self.records(), size):
+            yield pa.Table.from_batches([to_rows(part)])
 
     def frames(self) -> Iterator[SingleFrame | FrameGroup]:
         """Every frame, by context, timestamp and id."""
@@ -181,8 +160,24 @@ class RemoteVersion:
     def search(self, query: str = "", **asked: Any) -> Iterator[SingleFrame | FrameGroup]:
         """The frames that a query text selects; evaluated by the server."""
         legend = self.get_masks_labels() or None
-        for hit in self._pages(fields="full", query=query, **asked):
-            yield remote_handle(wire.from_dict(hit["frame"]), self, legend)
+        for record in self._records(query=query, **asked):
+            yield remote_handle(record, self, legend)
+
+    def nearest(
+        self,
+        vector: Sequence[float] | str,
+        k: int = 10,
+        field: str = "meta.vector",
+        *,
+        query: str = "",
+        metric: str = "cosine",
+        method: str = "auto",
+    ) -> list[tuple[str, float]]:
+        """The ids of the k frames whose vectors are nearest, nearest first, and their scores."""
+        to = {"frame": vector} if isinstance(vector, str) else {"vector": [float(value) for value in vector]}
+        body = {**to, "field": field, "k": k, "query": query, "metric": metric, "method": method}
+        hits = self.http.ask("POST", f"{self.path}/nearest", body)["hits"]
+        return [(hit["id"], hit["score"]) for hit in hits]
 
     @property
     def table(self) -> ListTable:
@@ -200,30 +195,47 @@ class RemoteVersion:
         return DataView(self, query)
 
     # ---------------------------------------------------------------------------------------------- writing
-    def add_frames(self, frames: Iterable[Any], **options: Any) -> list[Any]:
+    def add_frames(
+        self,
+        frames: Iterable[Any],
+        *,
+        upload_to: str | None = None,
+        facts: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Any]:
         """Store frames; one whose id is there already is replaced. Returns those that were not stored, with reasons.
 
         Files stay where they are: the server must be able to read the URIs.
+
+        Args:
+            frames: records, handles or their JSON.
+            upload_to: not from here.
+            facts: let the server count the pixels of their masks afterwards.
+            progress: called with the number of frames done.
         """
         from smalti.store.ingest import Failed, record_of
 
-        if unknown := [name for name, value in options.items() if value not in (None, False)]:
-            raise FrameError(f"{', '.join(unknown)} works only where the store is; upload the files first")
+        if upload_to is not None:
+            raise FrameError("upload_to works only where the store is; upload the files first")
         failed: list[Any] = []
         waiting: list[dict[str, Any]] = []
-        size = 0
+        size = done = 0
 
         def send() -> None:
+            nonlocal done
             if waiting:
                 answer = self.http.ask("POST", f"{self.path}/frames", {"frames": waiting})
                 failed.extend(Failed(item["id"], item["error"], item["kind"]) for item in answer["failed"])
+                done += len(waiting)
                 waiting.clear()
+                if progress is not None:
+                    progress(done)
 
         for item in frames:
             try:
                 document = wire.to_dict(record_of(item))
             except FrameError as error:
-                failed.append(Failed(getattr(item, "id", None), str(error), "validation"))
+                failed.append(Failed(_id_of(item), str(error), "validation"))
                 continue
             size += len(msgspec.json.encode(document))
             if size > 4 << 20 or len(waiting) >= _AT_ONCE:
@@ -231,7 +243,30 @@ class RemoteVersion:
                 size = 0
             waiting.append(document)
         send()
-        return failed
+        return [*failed, *self.compute_facts()] if facts else failed
+
+    def add_arrow(self, batches: "Iterable[pa.RecordBatch]") -> list[Any]:
+        """Store frames that stand in rows of the store's own schema."""
+        from smalti.store.schema import from_rows
+
+        return self.add_frames(record for batch in batches for record in from_rows(batch))
+
+    def import_file(self, path: str | os.PathLike[str]) -> list[Any]:
+        """Store the frames of a JSON-lines, Arrow or Parquet file of this machine."""
+        from smalti.store.transfer import format_of, records_of
+
+        source = Path(path)
+        if format_of(source) != "jsonl":
+            return self.add_frames(records_of(source))
+        with source.open("rb") as file:
+            return self.add_frames(line for line in file if line.strip())
+
+    def export_file(self, path: str | os.PathLike[str]) -> int:
+        """Write all frames to a JSON-lines, Arrow or Parquet file of this machine, and return how many."""
+        from smalti.store.transfer import export_frames
+
+        rows: Any = self  # all that is asked of it is `records` and `tables`
+        return export_frames(rows, os.fspath(path))
 
     def update_frames(self, frames: Iterable[Any], **options: Any) -> list[Any]:
         """Replace frames that are there, and add those that are not."""
@@ -284,51 +319,75 @@ class RemoteVersion:
         return read(self.get_masks_labels(), mask_id)
 
     # ------------------------------------------------------------------------------------------ the life of it
-    def rename(self, name: str) -> None:
-        """Give it another name; its id stays."""
-        self._change(name=name)
-
     def describe(self, description: str | None = None, *, tags: Sequence[str] | None = None) -> None:
-        """Change what is said about it."""
-        changes = {"description": description, "tags": None if tags is None else list(tags)}
-        self._change(**{key: value for key, value in changes.items() if value is not None})
-
-    def _change(self, **changes: Any) -> None:
-        self._row = self.http.ask("PATCH", self.path, changes, etag=self.row["etag"])
+        """Change what is said about it; None leaves a part as it is."""
+        self._describe(description=description, tags=None if tags is None else list(tags))
 
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replace the metadata; "mask_labels" in it replaces the legends."""
         self.http.ask("PUT", f"{self.path}/metadata", dict(metadata), etag=self.row["etag"])
 
-    def publish(self, check: Any = None, *, force: bool = False) -> "RemoteVersion":
-        """Freeze it.
+    def publish(self, check: Any = None, *, force: bool = False, facts: bool = False) -> "RemoteVersion":
+        """Freeze it; the server checks its masks for `check="errors"`, and counts their pixels for `facts`.
 
         Raises:
             CheckFailed: `check="errors"` was asked for and the checks found errors.
         """
-        body = {"check": check == "errors", "force": force}
+        if check not in (None, "errors"):
+            raise VersionError(f'check is {check!r}; over HTTP allowed: None, "errors"')
+        body = {"check": check == "errors", "force": force, "facts": facts}
         self._row = self.http.ask("POST", f"{self.path}/publish", body, etag=self.row["etag"])
         return self
 
-    def child(self, name: str, *, description: str = "") -> "RemoteVersion":
+    def child(self, name: str, **options: Any) -> "RemoteVersion":
         """A draft that starts as this version is; this one must be published."""
-        body = {"name": name, "description": description}
-        return RemoteVersion(self.dataset, self.http.ask("POST", f"{self.path}/child", body))
+        return self.dataset.create_version(name, parents=[self], **options)
+
+    def snapshot(self, name: str | None = None, *, child: str | None = None) -> "RemoteVersion":
+        """Publish it and go on in a new draft, which is returned: see `DatasetVersion.snapshot`."""
+        from smalti.store.publishing import snapshot
+
+        version: Any = self
+        made: RemoteVersion = snapshot(version, name, child)  # type: ignore[assignment]  # of our own kind, as `version` is
+        return made
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """Counts of a published version, taken when it was published; {} for a draft."""
+        return self.compute_stats() if self.is_published else {}
 
     @property
     def report(self) -> Any:
-        """What the checks said when it was last to be published, as plain data; None without checks."""
+        """What the checks said when it was published; None without checks."""
         return self.http.ask("GET", f"{self.path}/report")
 
     def compute_stats(self) -> dict[str, Any]:
-        """Frames, ROIs and frames per label."""
-        found = self.http.ask("POST", f"{self.path}/statistics", {"scope": "roi"})
-        per_frame = {row["label"]: row["frames"] for row in found["rows"]}
-        return {"frames": found["frames"], "rois": found["rois"], "frames_per_label": dict(sorted(per_frame.items()))}
+        """Frames, ROIs, ROIs and frames per label, and frames whose masks were counted."""
+        found: dict[str, Any] = self.http.ask("GET", f"{self.path}/stats")
+        found.pop("annotated", None)
+        return found
+
+    def compute_facts(self, *, again: bool = False, threads: int | None = None) -> list[Any]:
+        """Let the server count the pixels of masks that were not counted yet, and wait for it.
+
+        Returns:
+            Frames with a mask that cannot be read, with reasons: the first hundred.
+        """
+        from smalti.store.ingest import Failed
+
+        if again:
+            raise VersionError("counting again works only where the store is: `smalti frames facts --again`")
+        job = self.http.wait(self.http.ask("POST", f"{self.path}/facts"))
+        return [Failed(item["frame"], item["error"], "validation") for item in job["result"]["failed"]]
 
     def delete(self, *, force: bool = False) -> None:
         """Delete it; it must have no children. A published version needs `force`."""
         self.http.ask("DELETE", self.path, etag=self.row["etag"], force=force)
+
+
+def _id_of(item: Any) -> str | None:
+    found = item.get("id") if isinstance(item, Mapping) else getattr(item, "id", None)
+    return None if found is None else str(found)
 
 
 def _facts(hit: Mapping[str, Any]) -> dict[str, MaskFacts] | None:

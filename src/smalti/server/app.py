@@ -1,5 +1,7 @@
 """What is put together to one application: the API below /api/v1, the pages, and what stands before both."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -34,6 +36,7 @@ from smalti.server.settings import Settings
 __all__ = ["MAX_BODY", "Server", "create_app"]
 
 MAX_BODY = 8 << 20
+_THREADS = 64
 
 
 class Server:
@@ -63,6 +66,10 @@ class Server:
         """Start at once; close the service at the end."""
         while (message := await receive())["type"] != "lifespan.shutdown":
             if message["type"] == "lifespan.startup":
+                # The usual handful of threads is soon full of people who wait for pictures, and lists would wait behind
+                # them. How much is decoded at a time is bounded by `Slots`.
+                pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="smalti-web")
+                asyncio.get_running_loop().set_default_executor(pool)
                 await send({"type": "lifespan.startup.complete"})
         self.service.close()
         await send({"type": "lifespan.shutdown.complete"})

@@ -9,7 +9,6 @@ from smalti.errors import StorageError
 from smalti.labelmap import LabelMap
 from smalti.lint import check
 from smalti.lint.report import Report
-from smalti.server.jobs import Progress
 from smalti.server.pictures import Pictures
 from smalti.server.problems import Refusal
 from smalti.server.service import Service
@@ -47,18 +46,21 @@ class ServedFiles:
             raise StorageError(str(refusal), uri=plan.mask.uri) from None
 
 
-def count_pixels(hub: Service, version: DatasetVersion, progress: Progress) -> dict[str, Any]:
+Told = Callable[[float, str], None]
+
+
+def count_pixels(hub: Service, version: DatasetVersion, told: Told | None = None) -> dict[str, Any]:
     """Count the masks of a draft that were not counted yet; returns what could not be read, the first hundred."""
     total = max(1, hub.table(version).lacking_facts())
     failed = compute_facts(
         version,
         count=counter(version, read=ServedFiles(hub.pictures).labels),
-        progress=lambda done: progress(done / total, f"{done} of {total} frames"),
+        progress=None if told is None else lambda done: told(done / total, f"{done} of {total} frames counted"),
     )
     return {"failed": [{"frame": item.id, "error": item.error} for item in failed[:_SHOWN]]}
 
 
-def check_masks(hub: Service, told: Callable[[float, str], None] | None = None) -> Callable[[DatasetVersion], Report]:
+def check_masks(hub: Service, told: Told | None = None) -> Callable[[DatasetVersion], Report]:
     """The mask checks as `DatasetVersion.publish` takes them."""
 
     def run(version: DatasetVersion) -> Report:

@@ -64,7 +64,7 @@ def tree_of(filters: Sequence[FilterRule], query: str) -> Node:
 def run(hub: Service, version: DatasetVersion, asked: Search) -> Result:
     """The rows that a search means, all of them."""
     table = hub.table(version)
-    parts = [version.id, table.fingerprint, asked.filters, asked.query, asked.sort, asked.group]
+    parts = [version.id, table.fingerprint, asked.filters, asked.query, asked.sort, asked.group, asked.ids]
     state = digest(msgspec.json.encode(parts))
     found: Result = hub.searches.get_or(("search", state), lambda: _run(table, asked, state))
     return found
@@ -72,6 +72,9 @@ def run(hub: Service, version: DatasetVersion, asked: Search) -> Result:
 
 def _run(table: VersionTable, asked: Search, state: str) -> Result:
     rows = table.select(tree_of(asked.filters, asked.query))
+    if asked.ids is not None:
+        named = table.rows.find(asked.ids, ["id"], with_row_id=True).column("_rowid").to_numpy().astype(np.int64)
+        rows = rows[np.isin(rows, named)]
     rows = _sorted(table, rows, asked.sort)
     groups: Ints | None = None
     if asked.group is not None and len(rows):

@@ -12,10 +12,12 @@ __all__ = [
     "Child",
     "DatasetChange",
     "DatasetOut",
+    "Declare",
     "DiffFrame",
     "DiffItem",
     "DiffOut",
     "MaskMove",
+    "Merge",
     "NewDataset",
     "NewVersion",
     "Publish",
@@ -40,6 +42,7 @@ class DatasetOut(Out):
     annotated: int | None = None
     top_labels: list[str] = msgspec.field(default_factory=list)
     head: str | None = None
+    declared: dict[str, str] = msgspec.field(default_factory=dict)
     etag: str = ""
 
 
@@ -50,6 +53,7 @@ class NewDataset(In):
     project: Name | None = None
     description: Text = ""
     tags: Tags = msgspec.field(default_factory=list)
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     version: Name | None = None
 
 
@@ -89,7 +93,25 @@ class NewVersion(In):
     parents: Annotated[list[str], msgspec.Meta(max_length=16)] = msgspec.field(default_factory=list)
     description: Text = ""
     tags: Tags = msgspec.field(default_factory=list)
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     prefer: Literal["error", "ours", "theirs"] = "error"
+
+
+class Merge(In):
+    """Which versions to merge, by id or name; see `Dataset.merge`."""
+
+    ours: Name
+    theirs: Name
+    base: Name | None = None
+    rule: Literal["error", "ours", "theirs"] = "error"
+    name: Name | None = None
+
+
+class Declare(In):
+    """A metadata path to promote to a typed column; see `Dataset.declare`."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    kind: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class Child(In):
@@ -108,10 +130,11 @@ class VersionChange(In):
 
 
 class Publish(In):
-    """How to publish: whether to check masks first, and to publish in spite of errors."""
+    """How to publish: whether to check masks first, to publish in spite of errors, to count pixels before."""
 
     check: bool = False
     force: bool = False
+    facts: bool = False
 
 
 class DiffOut(Out):

@@ -81,6 +81,7 @@ class Search(In):
         cursor: `next` of the page before.
         offset: where to start, instead of a cursor.
         around: start so that this frame is on the page.
+        ids: only these frames; None = any.
         fields: "hits", or "full" = each with its frame.
         facts: each with the stored facts of its masks.
     """
@@ -93,6 +94,7 @@ class Search(In):
     cursor: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
     offset: Annotated[int, msgspec.Meta(ge=0)] = 0
     around: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
+    ids: Annotated[list[Annotated[str, msgspec.Meta(max_length=1024)]], msgspec.Meta(max_length=1000)] | None = None
     fields: Literal["hits", "full"] = "hits"
     facts: bool = False
 

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from smalti.server.asking import AnyRequest, as_json, check_json, must_match, page_of, who
 from smalti.server.auth import needs
 from smalti.server.media import digest
-from smalti.server.payloads import DatasetChange, DatasetOut, DatasetPage, Deleted, NewDataset, ProjectOut
+from smalti.server.payloads import DatasetChange, DatasetOut, DatasetPage, Declare, Deleted, NewDataset, ProjectOut
 from smalti.server.service import Service
 from smalti.store import Dataset
 from smalti.store.counting import stats_of
@@ -43,6 +43,7 @@ def dataset_out(hub: Service, dataset: Dataset) -> DatasetOut:
         created=row.created,
         updated=max([row.updated, *(v.row.updated for v in versions)]),
         versions=len(versions),
+        declared=row.declared,
         etag=dataset_etag(row),
     )
     if head is not None:
@@ -97,7 +98,10 @@ def list_datasets(
 @post("/datasets", sync_to_thread=True, guards=[needs("annotator")], tags=["datasets"])
 def make_dataset(hub: Hub, request: AnyRequest, data: JSONBody[NewDataset]) -> Response[DatasetOut]:
     """A new dataset, with a first draft."""
-    made = hub.store.create_dataset(data.name, data.project, description=data.description, tags=data.tags)
+    check_json(data.metadata, "$.metadata")
+    made = hub.store.create_dataset(
+        data.name, data.project, description=data.description, tags=data.tags, metadata=data.metadata
+    )
     version = made.create_version(data.version) if data.version is not None else None
     hub.tell(who(request), "create dataset", version, dataset=made.id, name=data.name)
     hub.events.publish("dataset.created", dataset=made.id, name=data.name)
@@ -192,7 +196,24 @@ def list_projects(hub: Hub) -> list[ProjectOut]:
     return [ProjectOut(name=name, datasets=n) for name, n in sorted(counts.items())]
 
 
+@post(
+    "/datasets/{dataset:str}/declare", sync_to_thread=True, status_code=200, guards=[needs("admin")], tags=["datasets"]
+)
+def declare_field(
+    hub: Hub, request: AnyRequest, dataset: FromPath[str], data: JSONBody[Declare]
+) -> Response[DatasetOut]:
+    """Promote a metadata path to a typed column of every version, for ranges, sorting and nearest vectors."""
+    found = hub.dataset(dataset)
+    with hub.editing(found.id):
+        found.declare(data.path, data.kind)
+    hub.tell(who(request), "declare field", dataset=found.id, path=data.path, kind=data.kind)
+    hub.events.publish("dataset.updated", dataset=found.id)
+    shown = dataset_out(hub, hub.dataset(found.id))
+    return as_json(shown, etag=shown.etag)
+
+
 ROUTES = [
+    declare_field,
     list_datasets,
     make_dataset,
     show_dataset,

@@ -10,9 +10,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from smalti.server.asking import AnyRequest, as_json, check_json, must_match, who
 from smalti.server.auth import needs
-from smalti.server.checking import check_masks
+from smalti.server.checking import check_masks, count_pixels
 from smalti.server.media import digest
-from smalti.server.payloads import Child, Deleted, NewVersion, Publish, VersionChange, VersionOut
+from smalti.server.payloads import Child, Deleted, Merge, NewVersion, Publish, VersionChange, VersionOut
+from smalti.server.routes.datasets import head_stats
 from smalti.server.routes.jobs import job_out
 from smalti.server.service import Service
 from smalti.store import DatasetVersion
@@ -78,9 +79,36 @@ def make_version(
     """A new draft, empty or from published parents."""
     found = hub.dataset(dataset)
     parents = [hub.version_of(found, parent) for parent in data.parents]
-    made = found.create_version(data.name, parents, description=data.description, tags=data.tags, prefer=data.prefer)
+    check_json(data.metadata, "$.metadata")
+    made = found.create_version(
+        data.name,
+        parents,
+        description=data.description,
+        tags=data.tags,
+        metadata=data.metadata,
+        prefer=data.prefer,
+    )
     hub.tell(who(request), "create version", made, name=data.name)
     hub.events.publish("version.created", dataset=found.id, version=made.id, name=data.name)
+    return _answer(hub, made, 201)
+
+
+@post("/datasets/{dataset:str}/merge", sync_to_thread=True, guards=[needs("annotator")], tags=["versions"])
+def merge_versions(
+    hub: Hub, request: AnyRequest, dataset: FromPath[str], data: JSONBody[Merge]
+) -> Response[VersionOut]:
+    """Take the changes of one version into another: a draft in place, or a new child of a published one.
+
+    412 where both changed the same thing and the rule is "error"; nothing has changed then.
+    """
+    found = hub.dataset(dataset)
+    ours, theirs = hub.version_of(found, data.ours), hub.version_of(found, data.theirs)
+    base = None if data.base is None else hub.version_of(found, data.base)
+    with hub.editing(ours.id):
+        made = found.merge(ours, theirs, base=base, rule=data.rule, name=data.name)
+    hub.tell(who(request), "merge", made, theirs=theirs.id)
+    kind = "frames.changed" if made.id == ours.id else "version.created"
+    hub.events.publish(kind, dataset=found.id, version=made.id, name=made.name)
     return _answer(hub, made, 201)
 
 
@@ -140,6 +168,8 @@ def publish_version(
     identity = who(request)
 
     def freeze(told: Callable[[float, str], None] | None = None) -> None:
+        if data.facts:
+            count_pixels(hub, found, told)
         found.publish(check_masks(hub, told) if data.check else None, force=data.force)
         hub.tell(identity, "publish over HTTP", found, force=data.force)
         hub.events.publish("version.published", dataset=found.dataset.id, version=found.id)
@@ -185,6 +215,12 @@ def save_metadata(
     return as_json(found.metadata, etag=version_etag(found.row))
 
 
+@get("/versions/{version:str}/stats", sync_to_thread=True, guards=[needs("viewer")], tags=["versions"])
+def show_stats(hub: Hub, version: FromPath[str]) -> Response[dict[str, Any]]:
+    """Frames, ROIs, ROIs and frames per label, and frames whose masks were counted."""
+    return as_json(head_stats(hub, hub.version(version)))
+
+
 @get("/versions/{version:str}/report", sync_to_thread=True, guards=[needs("viewer")], tags=["versions"])
 def show_report(hub: Hub, version: FromPath[str]) -> Response[Any]:
     """What the mask checks said at the publish; null where there were none."""
@@ -203,4 +239,6 @@ ROUTES = [
     show_metadata,
     save_metadata,
     show_report,
+    show_stats,
+    merge_versions,
 ]
