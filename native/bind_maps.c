@@ -54,7 +54,7 @@ enum { PLANES = 0, BEFORE = 3, TABLES = 6, RGB = 11, VALUES = 12, CELLS = 13, LA
 
 static int plane_sizes_fit(const Py_buffer *b, const plane_shape *shape, size_t chroma_height, int has_before) {
     size_t full = shape->height * shape->width, chroma = chroma_height * shape->chroma_width;
-    size_t blocks = ((shape->height + BLOCK_HEIGHT - 1) / BLOCK_HEIGHT) * ((shape->width + BLOCK_WIDTH - 1) / BLOCK_WIDTH);
+    size_t counted = shape->height * segments(shape->width);
     for (int k = 0; k < 3; k++) {
         size_t wanted = k ? chroma : full;
         if ((size_t)b[PLANES + k].len != wanted || (has_before && (size_t)b[BEFORE + k].len != wanted)) return 0;
@@ -63,12 +63,11 @@ static int plane_sizes_fit(const Py_buffer *b, const plane_shape *shape, size_t 
         if (b[TABLES + k].itemsize != (k < 3 ? 2 : 4) || items(&b[TABLES + k]) != 256) return 0;
     int reaches = (shape->height - 1) / shape->down < chroma_height && (shape->width - 1) / shape->across < shape->chroma_width;
     return reaches && b[VALUES].len > 0 && b[RGB].len == 3 * b[VALUES].len && items(&b[CELLS]) == (size_t)1 << 24 &&
-           b[CELLS].itemsize == 2 && (size_t)b[LABELS].len == full && b[COUNTS].itemsize == 2 &&
-           items(&b[COUNTS]) == 2 * blocks;
+           b[CELLS].itemsize == 2 && (size_t)b[LABELS].len == full && (size_t)b[COUNTS].len == 2 * counted;
 }
 
-/* three planes, three planes before (empty: none), five tables, colours, values, cells, labels, block counts, height,
- * width, chroma height and width, pixels of a chroma sample down and across, limit -> blocks that were labelled */
+/* three planes, three planes before (empty: none), five tables, colours, values, cells, labels, counts, height, width,
+ * chroma height and width, pixels of a chroma sample down and across, limit -> stretches labelled, exact, void */
 PyObject *py_label_planes(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer b[VIEWS];
@@ -80,7 +79,7 @@ PyObject *py_label_planes(PyObject *self, PyObject *args) {
         return NULL;
     int bits = across == 1 ? 0 : across == 2 ? 1 : across == 4 ? 2 : -1;
     int known = down == 1 || down == 2 || down == 4;
-    size_t redone = 0;
+    label_sums sums = {0};
     int status = KERNEL_BAD_SIZE;
     if (height > 0 && width > 0 && chroma_height > 0 && chroma_width > 0 && known && bits >= 0) {
         plane_shape shape = {(size_t)height, (size_t)width, (size_t)chroma_width, (size_t)down, (size_t)across, (size_t)bits};
@@ -90,10 +89,12 @@ PyObject *py_label_planes(PyObject *self, PyObject *args) {
             plane_table table = {b[6].buf, b[7].buf,  b[8].buf,  b[9].buf, b[10].buf,
                                  b[11].buf, b[12].buf, (size_t)b[VALUES].len, limit, b[CELLS].buf};
             Py_BEGIN_ALLOW_THREADS
-            status = label_planes(&shape, planes, has_before ? before : NULL, &table, b[LABELS].buf, b[COUNTS].buf, &redone);
+            status = label_planes(&shape, planes, has_before ? before : NULL, &table, b[LABELS].buf, b[COUNTS].buf, &sums);
             Py_END_ALLOW_THREADS
         }
     }
     release(b, VIEWS);
-    return status ? result_of(status) : PyLong_FromSize_t(redone);
+    return status ? result_of(status)
+                  : Py_BuildValue("(KKK)", (unsigned long long)sums.redone, (unsigned long long)sums.exact,
+                                  (unsigned long long)sums.unknown);
 }

@@ -1,22 +1,21 @@
 /* Labels of a mask video by nearest colour, from the planes as they were decoded. Pictures of one clip hardly differ:
- * a block whose samples are those of the picture before keeps its labels; a triple of samples is matched once a clip. */
+ * a stretch of a row whose samples are those of the picture before keeps its labels; a triple of samples is matched once
+ * a clip. */
 #include "video.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels.h"
 #include "scan.h"
 
-enum { CELL_EXACT = 0x8000, CELL_LABEL = 0x7FFF, MAX_COLORS = 256, STRIP_BLOCKS = 256 };
+enum { CELL_EXACT = 0x8000, CELL_LABEL = 0x7FFF, MAX_COLORS = 256 };
 
 static int clip8(int value) { return value < 0 ? 0 : value > 255 ? 255 : value; }
 
-/* The legend with each channel for itself, so that many colours are compared at once; and where each sample's bits
- * stand in the number of a cell: taken in turn from Y, Cb and Cr, so that the triples of one region, which differ by a
- * few levels each way, lie in few cache lines. */
+/* The legend with each channel for itself, so that many colours are compared at once. */
 typedef struct {
     const plane_table *table;
-    uint32_t spread[256];
     int32_t red[MAX_COLORS], green[MAX_COLORS], blue[MAX_COLORS];
 } matcher;
 
@@ -49,164 +48,171 @@ static __attribute__((noinline)) uint16_t match(const matcher *legend, uint32_t 
     return (uint16_t)((table->values[best] + 1) | (worst ? 0 : CELL_EXACT));
 }
 
-INLINE uint32_t place_of(const matcher *legend, uint32_t y, uint32_t cb, uint32_t cr) {
-    return legend->spread[y] << 2 | legend->spread[cb] << 1 | legend->spread[cr];
+/* Where the cells of a pair of chroma samples begin, one for each luma sample. */
+INLINE uint32_t place_of(uint32_t cb, uint32_t cr) { return cb << 16 | cr << 8; }
+
+/* A stretch of a row: SEGMENT luma samples and the chroma beside them, less at the end of a row. */
+typedef struct {
+    const uint8_t *luma, *blue, *red;
+} samples;
+
+INLINE samples samples_at(const uint8_t *const planes[3], const plane_shape *shape, size_t row, size_t column) {
+    size_t chroma = row / shape->down * shape->chroma_width + (column >> shape->across_bits);
+    return (samples){planes[0] + row * shape->width + column, planes[1] + chroma, planes[2] + chroma};
 }
 
-INLINE uint16_t cell_of(const matcher *legend, uint32_t y, uint32_t cb, uint32_t cr) {
-    uint16_t *cell = &legend->table->cells[place_of(legend, y, cb, cr)];
-    if (UNLIKELY(!*cell)) *cell = match(legend, y, cb, cr);
-    return *cell;
+INLINE uint64_t differ8(const uint8_t *a, const uint8_t *b, size_t n) {
+    uint64_t x = 0, y = 0;
+    memcpy(&x, a, n);
+    memcpy(&y, b, n);
+    return x ^ y;
+}
+
+/* `bits` is known to the compiler. */
+INLINE int is_same(samples a, samples b, unsigned bits) {
+    uint64_t differ = differ8(a.luma, b.luma, 8) | differ8(a.luma + 8, b.luma + 8, 8);
+    size_t chroma = bits ? SEGMENT >> bits : 8;
+    differ |= differ8(a.blue, b.blue, chroma) | differ8(a.red, b.red, chroma);
+    if (!bits) differ |= differ8(a.blue + 8, b.blue + 8, 8) | differ8(a.red + 8, b.red + 8, 8);
+    return !differ;
+}
+
+INLINE int is_flat(samples at, unsigned bits) {
+    uint64_t luma = at.luma[0] * 0x0101010101010101u, blue = at.blue[0] * 0x0101010101010101u;
+    uint64_t red = at.red[0] * 0x0101010101010101u, differ = (load_word(at.luma) ^ luma) | (load_word(at.luma + 8) ^ luma);
+    size_t chroma = bits ? SEGMENT >> bits : 8;
+    differ |= differ8(at.blue, (const uint8_t *)&blue, chroma) | differ8(at.red, (const uint8_t *)&red, chroma);
+    if (!bits) differ |= (load_word(at.blue + 8) ^ blue) | (load_word(at.red + 8) ^ red);
+    return !differ;
+}
+
+/* The cells of a stretch. Nobody asks which pixels are like their neighbours: at a border of what a codec left hardly any
+ * are, and a wrong guess costs more than the look. */
+INLINE void look_up(const uint16_t *cells, samples at, unsigned bits, uint16_t *out) {
+#pragma GCC unroll 16
+    for (size_t k = 0; k < SEGMENT >> bits; k++) {
+        const uint16_t *pair = cells + place_of(at.blue[k], at.red[k]);
+        for (size_t n = k << bits; n < (k + 1) << bits; n++) out[n] = pair[at.luma[n]];
+    }
+}
+
+/* Cells that nobody asked for before, or of a stretch that is not whole. */
+static __attribute__((noinline)) void match_all(const matcher *legend, samples at, size_t wide, unsigned bits, uint16_t *out) {
+    for (size_t k = 0; k < wide; k++) {
+        uint16_t *cell = &legend->table->cells[place_of(at.blue[k >> bits], at.red[k >> bits]) | at.luma[k]];
+        if (!*cell) *cell = match(legend, at.luma[k], at.blue[k >> bits], at.red[k >> bits]);
+        out[k] = *cell;
+    }
+}
+
+/* Cells become labels; counts: exact and void pixels. Whether all cells were known. */
+INLINE int settle(const uint16_t *cells, size_t wide, uint8_t *labels, uint8_t counts[2]) {
+    uint16_t exact = 0, unknown = 0, missing = 0;
+    for (size_t k = 0; k < wide; k++) {
+        labels[k] = (uint8_t)((cells[k] & CELL_LABEL) - 1);
+        exact = (uint16_t)(exact + (cells[k] >> 15));
+        unknown = (uint16_t)(unknown + (cells[k] == 1));
+        missing = (uint16_t)(missing + (cells[k] == 0));
+    }
+    counts[0] = (uint8_t)exact;
+    counts[1] = (uint8_t)unknown;
+    return !missing;
 }
 
 typedef struct {
-    size_t row, column, tall, wide; /* in luma samples */
-} block;
+    const plane_shape *shape;
+    const uint8_t *const *planes, *const *before;
+    const matcher *legend;
+    uint8_t *labels, *counts;
+    uint16_t *cells;   /* of a row */
+    uint32_t *changed; /* numbers of the stretches of a row that are looked up */
+} labelling;
 
-/* Mark each block, `wide` samples of a plane across, in which a row differs. Rows are read from end to end: memory comes
- * several times as fast as when blocks are read one by one. */
-static void mark_row(const uint8_t *a, const uint8_t *b, size_t samples, size_t wide, uint8_t *changed) {
-    for (size_t at = 0; at < samples; at += wide, changed++) {
-        size_t n = samples - at < wide ? samples - at : wide;
-        if (!*changed && same_bytes(a + at, b + at, n) < n) *changed = 1;
-    }
-}
-
-/* The same for a strip of blocks; a chroma sample at its edge belongs to it. */
-static void mark_strip(const plane_shape *shape, const uint8_t *const planes[3], const uint8_t *const before[3],
-                       block strip, uint8_t *changed) {
-    for (size_t row = strip.row; row < strip.row + strip.tall; row++) {
-        size_t offset = row * shape->width + strip.column;
-        mark_row(planes[0] + offset, before[0] + offset, strip.wide, BLOCK_WIDTH, changed);
-    }
-    size_t first = strip.row / shape->down, last = (strip.row + strip.tall - 1) / shape->down;
-    size_t column = strip.column >> shape->across_bits;
-    size_t samples = ((strip.column + strip.wide - 1) >> shape->across_bits) + 1 - column;
-    for (int k = 1; k < 3; k++) {
-        for (size_t row = first; row <= last; row++) {
-            size_t offset = row * shape->chroma_width + column;
-            mark_row(planes[k] + offset, before[k] + offset, samples, BLOCK_WIDTH >> shape->across_bits, changed);
+/* One row; returns how many stretches were labelled. Cells of a whole row are fetched before the first is used. */
+INLINE size_t label_row(const labelling *job, size_t row, unsigned bits) {
+    const plane_shape *shape = job->shape;
+    const uint16_t *table = job->legend->table->cells;
+    uint8_t *labels = job->labels + row * shape->width, *counts = job->counts + 2 * row * segments(shape->width);
+    size_t whole = shape->width / SEGMENT, n = 0, flat = 0;
+    for (size_t k = 0; k < whole; k++) {
+        samples at = samples_at(job->planes, shape, row, k * SEGMENT);
+        if (job->before && is_same(at, samples_at(job->before, shape, row, k * SEGMENT), bits)) continue;
+        uint16_t cell = is_flat(at, bits) ? table[place_of(at.blue[0], at.red[0]) | at.luma[0]] : 0;
+        if (cell) {
+            memset(labels + k * SEGMENT, (uint8_t)((cell & CELL_LABEL) - 1), SEGMENT);
+            counts[2 * k] = cell >> 15 ? SEGMENT : 0;
+            counts[2 * k + 1] = cell == 1 ? SEGMENT : 0;
+            flat++;
+            continue;
         }
+        look_up(table, at, bits, job->cells + k * SEGMENT);
+        job->changed[n++] = (uint32_t)k;
     }
+    for (size_t i = 0; i < n; i++) {
+        size_t column = job->changed[i] * (size_t)SEGMENT;
+        uint8_t *counted = counts + 2 * job->changed[i];
+        if (LIKELY(settle(job->cells + column, SEGMENT, labels + column, counted))) continue;
+        match_all(job->legend, samples_at(job->planes, shape, row, column), SEGMENT, bits, job->cells + column);
+        settle(job->cells + column, SEGMENT, labels + column, counted);
+    }
+    size_t rest = shape->width % SEGMENT, column = whole * SEGMENT;
+    if (!rest) return n + flat;
+    samples at = samples_at(job->planes, shape, row, column);
+    if (job->before) {
+        samples old = samples_at(job->before, shape, row, column);
+        size_t chroma = ((rest - 1) >> bits) + 1;
+        if (!memcmp(at.luma, old.luma, rest) && !memcmp(at.blue, old.blue, chroma) && !memcmp(at.red, old.red, chroma))
+            return n + flat;
+    }
+    match_all(job->legend, at, rest, bits, job->cells + column);
+    settle(job->cells + column, rest, labels + column, counts + 2 * whole);
+    return n + flat + 1;
 }
 
-/* What the last pixel was. */
-typedef struct {
-    uint32_t key; /* Y << 16 | Cb << 8 | Cr, or NO_KEY */
-    uint16_t cell;
-    uint32_t exact, unknown; /* pixels so far */
-} pen;
-
-static const uint32_t NO_KEY = UINT32_MAX;
-
-INLINE uint64_t eight(uint32_t byte) { return byte * 0x0101010101010101u; }
-
-INLINE void label_pixel(pen *p, const matcher *legend, uint32_t y, uint32_t cb, uint32_t cr, uint8_t *out) {
-    uint32_t key = y << 16 | cb << 8 | cr;
-    if (key != p->key) {
-        p->key = key;
-        p->cell = cell_of(legend, y, cb, cr);
-    }
-    *out = (uint8_t)((p->cell & CELL_LABEL) - 1);
-    p->exact += p->cell >> 15;
-    p->unknown += p->cell == 1;
+CLONES static size_t label_rows(const labelling *job) {
+    size_t redone = 0;
+    unsigned bits = job->shape->across_bits;
+    for (size_t row = 0; row < job->shape->height; row++)
+        redone += bits == 1 ? label_row(job, row, 1) : bits == 0 ? label_row(job, row, 0) : label_row(job, row, 2);
+    return redone;
 }
 
-/* Eight pixels that are not all like the last: looked up without asking whether each is like the one before, since in
- * what a codec left of a border hardly any is, and a wrong guess costs more than the look. */
-INLINE void label_eight(pen *p, const matcher *legend, const uint8_t *luma, const uint8_t *blue, const uint8_t *red,
-                        unsigned bits, uint8_t *out) {
-    uint16_t cells[8];
-    int asked = 1;
-    for (unsigned k = 0; k < 8; k++) {
-        cells[k] = legend->table->cells[place_of(legend, luma[k], blue[k >> bits], red[k >> bits])];
-        asked &= cells[k] != 0;
-    }
-    if (UNLIKELY(!asked))
-        for (unsigned k = 0; k < 8; k++) cells[k] = cell_of(legend, luma[k], blue[k >> bits], red[k >> bits]);
-    for (unsigned k = 0; k < 8; k++) {
-        out[k] = (uint8_t)((cells[k] & CELL_LABEL) - 1);
-        p->exact += cells[k] >> 15;
-        p->unknown += cells[k] == 1;
-    }
-    p->key = (uint32_t)luma[7] << 16 | (uint32_t)blue[7 >> bits] << 8 | red[7 >> bits];
-    p->cell = cells[7];
-}
-
-/* The chroma of eight pixels: 8 >> bits bytes. */
-INLINE uint64_t load_chroma(const uint8_t *from, unsigned bits) {
-    uint64_t word = 0;
-    memcpy(&word, from, 8u >> bits);
-    return word;
-}
-
-/* One row of a block; `bits` is known to the compiler. Eight pixels like the last one are one comparison a plane. */
-INLINE void label_row(pen *p, const matcher *legend, const uint8_t *luma, const uint8_t *blue, const uint8_t *red,
-                      size_t wide, unsigned bits, uint8_t *out) {
-    size_t i = 0;
-    uint64_t mask = 0;
-    memset(&mask, 0xFF, 8u >> bits);
-    for (; i + 8 <= wide; i += 8) {
-        size_t half = i >> bits;
-        if (p->key != NO_KEY) {
-            uint64_t last = eight(p->key >> 16), last_blue = eight(p->key >> 8 & 255), last_red = eight(p->key & 255);
-            uint64_t differ = load_word(luma + i) ^ last;
-            uint64_t chroma = (load_chroma(blue + half, bits) ^ last_blue) | (load_chroma(red + half, bits) ^ last_red);
-            if (!(differ | (chroma & mask))) {
-                uint64_t labels = eight((uint8_t)((p->cell & CELL_LABEL) - 1));
-                memcpy(out + i, &labels, 8);
-                p->exact += 8u * (p->cell >> 15);
-                p->unknown += 8u * (p->cell == 1);
-                continue;
-            }
+CLONES static void sum_pairs(const uint8_t *counts, size_t pairs, uint64_t sums[2]) {
+    enum { STEP = 1 << 12 };
+    for (size_t i = 0; i < pairs; i += STEP) {
+        uint32_t first = 0, second = 0;
+        size_t end = pairs - i < STEP ? pairs : i + STEP;
+        for (size_t k = i; k < end; k++) {
+            first += counts[2 * k];
+            second += counts[2 * k + 1];
         }
-        label_eight(p, legend, luma + i, blue + half, red + half, bits, out + i);
+        sums[0] += first;
+        sums[1] += second;
     }
-    for (; i < wide; i++) label_pixel(p, legend, luma[i], blue[i >> bits], red[i >> bits], out + i);
-}
-
-static void label_block(const plane_shape *shape, const uint8_t *const planes[3], const matcher *legend, block at,
-                        uint8_t *labels, uint16_t counts[2]) {
-    pen p = {.key = NO_KEY};
-    for (size_t row = at.row; row < at.row + at.tall; row++) {
-        size_t offset = row * shape->width + at.column;
-        size_t chroma = row / shape->down * shape->chroma_width + (at.column >> shape->across_bits);
-        const uint8_t *luma = planes[0] + offset, *blue = planes[1] + chroma, *red = planes[2] + chroma;
-        if (shape->across_bits == 1) label_row(&p, legend, luma, blue, red, at.wide, 1, labels + offset);
-        else if (shape->across_bits == 0) label_row(&p, legend, luma, blue, red, at.wide, 0, labels + offset);
-        else label_row(&p, legend, luma, blue, red, at.wide, 2, labels + offset);
-    }
-    counts[0] = (uint16_t)p.exact;
-    counts[1] = (uint16_t)p.unknown;
 }
 
 int label_planes(const plane_shape *shape, const uint8_t *const planes[3], const uint8_t *const before[3],
-                 const plane_table *table, uint8_t *labels, uint16_t *counts, size_t *redone) {
-    *redone = 0;
+                 const plane_table *table, uint8_t *labels, uint8_t *counts, label_sums *sums) {
+    *sums = (label_sums){0};
     if (!table->colors || table->colors > MAX_COLORS) return KERNEL_BAD_SIZE;
     matcher legend = {.table = table};
-    for (uint32_t k = 1; k < 256; k++) legend.spread[k] = legend.spread[k >> 1] << 3 | (k & 1);
     for (size_t k = 0; k < table->colors; k++) {
         legend.red[k] = table->rgb[3 * k];
         legend.green[k] = table->rgb[3 * k + 1];
         legend.blue[k] = table->rgb[3 * k + 2];
     }
-    uint8_t changed[STRIP_BLOCKS];
-    for (size_t row = 0; row < shape->height; row += BLOCK_HEIGHT) {
-        size_t tall = shape->height - row < BLOCK_HEIGHT ? shape->height - row : BLOCK_HEIGHT;
-        for (size_t column = 0; column < shape->width; column += STRIP_BLOCKS * BLOCK_WIDTH) {
-            block strip = {row, column, tall, shape->width - column};
-            if (strip.wide > STRIP_BLOCKS * BLOCK_WIDTH) strip.wide = STRIP_BLOCKS * BLOCK_WIDTH;
-            memset(changed, !before, sizeof changed);
-            if (before) mark_strip(shape, planes, before, strip, changed);
-            for (size_t x = 0, k = 0; x < strip.wide; x += BLOCK_WIDTH, k++, counts += 2) {
-                if (!changed[k]) continue;
-                block at = {row, column + x, tall, strip.wide - x};
-                if (at.wide > BLOCK_WIDTH) at.wide = BLOCK_WIDTH;
-                label_block(shape, planes, &legend, at, labels, counts);
-                (*redone)++;
-            }
-        }
+    size_t across = segments(shape->width);
+    labelling job = {shape, planes, before, &legend, labels, counts, malloc(across * SEGMENT * sizeof(uint16_t)),
+                     malloc(across * sizeof(uint32_t))};
+    int status = job.cells && job.changed ? KERNEL_OK : KERNEL_NO_MEMORY;
+    if (!status) {
+        uint64_t found[2] = {0};
+        sums->redone = label_rows(&job);
+        sum_pairs(counts, shape->height * across, found);
+        sums->exact = found[0];
+        sums->unknown = found[1];
     }
-    return KERNEL_OK;
+    free(job.cells);
+    free(job.changed);
+    return status;
 }

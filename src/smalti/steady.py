@@ -17,7 +17,7 @@ from smalti import kernels
 from smalti.codecs.raster import Raster
 from smalti.codecs.show import plane_tables
 from smalti.decode import Lossy, decode_raster
-from smalti.kernels.maps import PlaneLegend, Planes, block_counts, steps_of
+from smalti.kernels.maps import PlaneLegend, Planes, label_counts, steps_of
 from smalti.labelmap import LabelMap
 from smalti.legend import Legend
 from smalti.legend_tables import plain_colors
@@ -43,7 +43,7 @@ class _Blocks:
     planes: Planes
     question: Question
     labels: NDArray[np.uint8]
-    counts: NDArray[np.uint16]
+    counts: NDArray[np.uint8]
 
 
 class Steady:
@@ -87,14 +87,12 @@ class Steady:
         if last is not None and (last.question != question or _shapes(last.planes) != _shapes(planes)):
             last = None
         labels = np.empty(planes[0].shape, np.uint8) if last is None else last.labels
-        counts = block_counts(raster.size_hw) if last is None else last.counts
+        counts = label_counts(raster.size_hw) if last is None else last.counts
         self._blocks = None  # labels are between two pictures until the kernel is through
-        kernels.label_planes(
-            planes, last.planes if last is not None else None, _plane_legend(*question), labels, counts
-        )
+        before = last.planes if last is not None else None
+        sums = kernels.label_planes(planes, before, _plane_legend(*question), labels, counts)
         self._blocks = _Blocks(planes, question, labels, counts)
-        exact, void = (int(n) for n in counts.sum(axis=(0, 1), dtype=np.int64))
-        settled = {"exact": exact, "nearest": labels.size - exact - void, "void": void}
+        settled = {"exact": sums.exact, "nearest": labels.size - sums.exact - sums.void, "void": sums.void}
         return LabelMap(
             labels.copy(), legend, "nearest", settled, raster.notes, raster.pts_ms, raster.stored_mode, raster.codec
         )

@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "BLOCK_HW",
     "MAX_TILE",
+    "SEGMENT",
     "PlaneLegend",
+    "PlaneSums",
     "Planes",
     "Tiles",
-    "block_counts",
     "check_box",
     "check_planes",
+    "label_counts",
     "steps_of",
     "tile_grid",
 ]
@@ -23,8 +24,8 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 MAX_TILE = 255
 """A tile's pixels are counted with 16 bits."""
 
-BLOCK_HW = (16, 32)
-"""Luma samples of a block that keeps its labels where nothing in it changed."""
+SEGMENT = 16
+"""Luma samples of a row that keep their labels where nothing in them and in the chroma beside them changed."""
 
 CELLS = 1 << 24
 
@@ -37,9 +38,8 @@ class PlaneLegend(NamedTuple):
         colors: (n, 3) uint8 RGB, at least one.
         values: (n,) uint8 labels.
         limit: the largest difference in any channel, 0..255; farther away is label 0.
-        cells: (2**24,) uint16 by the bits of Y, Cb and Cr in turn (the highest of Y first: triples of one region stand
-            together): label + 1, with bit 15 where the colour is a legend's; 0 where nobody has asked yet. Filled on
-            the way.
+        cells: (2**24,) uint16 by Cb, Cr and Y (luma varies the most within a region: its cells stand together): label
+            + 1, with bit 15 where the colour is a legend's; 0 where nobody has asked yet. Filled on the way.
     """
 
     tables: tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16], NDArray[np.int32], NDArray[np.int32]]
@@ -55,13 +55,21 @@ def steps_of(planes: Planes) -> tuple[int, int]:
     return -(-luma.shape[0] // chroma.shape[0]), -(-luma.shape[1] // chroma.shape[1])
 
 
-def block_counts(size_hw: tuple[int, int]) -> NDArray[np.uint16]:
-    """(rows of blocks, blocks in a row, 2) uint16 zeros: where `label_planes` keeps exact and void pixels."""
-    return np.zeros((-(-size_hw[0] // BLOCK_HW[0]), -(-size_hw[1] // BLOCK_HW[1]), 2), np.uint16)
+def label_counts(size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """(H, stretches of a row, 2) uint8 zeros: where `label_planes` keeps exact and void pixels."""
+    return np.zeros((size_hw[0], -(-size_hw[1] // SEGMENT), 2), np.uint8)
+
+
+class PlaneSums(NamedTuple):
+    """What `label_planes` tells of a picture: stretches that were labelled anew; its exact and void pixels."""
+
+    redone: int
+    exact: int
+    void: int
 
 
 def check_planes(
-    planes: Planes, before: Planes | None, legend: PlaneLegend, labels: NDArray[np.uint8], counts: NDArray[np.uint16]
+    planes: Planes, before: Planes | None, legend: PlaneLegend, labels: NDArray[np.uint8], counts: NDArray[np.uint8]
 ) -> tuple[Planes, Planes | None]:
     """The planes in C order, if everything fits together."""
     shapes = [plane.shape for plane in planes]
@@ -78,8 +86,8 @@ def check_planes(
         )
     if labels.shape != shapes[0] or labels.dtype != np.uint8 or not labels.flags.c_contiguous:
         raise ValueError(f"labels: expected {shapes[0]} uint8 in C order, got {labels.shape} {labels.dtype}")
-    if counts.shape != block_counts((labels.shape[0], labels.shape[1])).shape or counts.dtype != np.uint16:
-        raise ValueError(f"counts: expected what block_counts({labels.shape}) gives, got {counts.shape} {counts.dtype}")
+    if counts.shape != (labels.shape[0], -(-labels.shape[1] // SEGMENT), 2) or counts.dtype != np.uint8:
+        raise ValueError(f"counts: expected what label_counts({labels.shape}) gives, got {counts.shape} {counts.dtype}")
     return _solid(planes), None if before is None else _solid(before)
 
 

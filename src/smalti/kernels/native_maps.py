@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.kernels import _native
-from smalti.kernels.maps import PlaneLegend, Planes, Tiles, check_box, check_planes, steps_of, tile_grid
+from smalti.kernels.maps import PlaneLegend, Planes, PlaneSums, Tiles, check_box, check_planes, steps_of, tile_grid
 
 __all__ = ["label_planes", "tiles_pack", "tiles_unpack"]
 
@@ -51,23 +51,20 @@ def tiles_unpack(
 
 
 def label_planes(
-    planes: Planes, before: Planes | None, legend: PlaneLegend, labels: NDArray[np.uint8], counts: NDArray[np.uint16]
-) -> int:
-    """Labels of a picture by nearest colour; blocks that are as in the picture before keep theirs.
+    planes: Planes, before: Planes | None, legend: PlaneLegend, labels: NDArray[np.uint8], counts: NDArray[np.uint8]
+) -> PlaneSums:
+    """Labels of a picture by nearest colour; stretches of rows that are as in the picture before keep theirs.
 
     Args:
         planes: luma (H, W) and two chroma planes, uint8; a chroma sample stands for 1, 2 or 4 pixels each way.
         before: the planes that `labels` and `counts` belong to; None = there are none.
         legend: what the samples mean.
         labels: (H, W) uint8, changed in place.
-        counts: (…, 2) uint16 of `block_counts`: exact and void pixels of each block, changed in place.
-
-    Returns:
-        How many blocks were labelled anew.
+        counts: (…, 2) uint8 of `label_counts`: exact and void pixels of each stretch, changed in place.
     """
     planes, before = check_planes(planes, before, legend, labels, counts)
     down, across = steps_of(planes)
-    return _native.label_planes(
+    found = _native.label_planes(
         *planes,
         *(before or (_NONE, _NONE, _NONE)),
         *legend.tables,
@@ -82,3 +79,4 @@ def label_planes(
         across,
         legend.limit,
     )
+    return PlaneSums(*found)

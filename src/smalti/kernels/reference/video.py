@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.kernels.maps import BLOCK_HW, PlaneLegend, Planes, check_planes, steps_of
+from smalti.kernels.maps import SEGMENT, PlaneLegend, Planes, PlaneSums, check_planes, steps_of
 
 __all__ = ["label_planes"]
 
@@ -13,12 +13,11 @@ EXACT = 0x8000
 
 
 def label_planes(
-    planes: Planes, before: Planes | None, legend: PlaneLegend, labels: NDArray[np.uint8], counts: NDArray[np.uint16]
-) -> int:
-    """Luma (H, W) and two chroma planes → (H, W) uint8 labels and (…, 2) exact and void pixels by block, in place.
+    planes: Planes, before: Planes | None, legend: PlaneLegend, labels: NDArray[np.uint8], counts: NDArray[np.uint8]
+) -> PlaneSums:
+    """Luma (H, W) and two chroma planes → (H, W) uint8 labels and (…, 2) exact and void pixels by stretch, in place.
 
-    Returns:
-        How many blocks differ from `before`, the planes that `labels` and `counts` belonged to.
+    Stretches that do not differ from `before`, the planes that `labels` and `counts` belonged to, are not touched.
     """
     planes, before = check_planes(planes, before, legend, labels, counts)
     luma, *chroma = planes
@@ -29,38 +28,32 @@ def label_planes(
     if before is not None:
         old_blue, old_red = (plane[rows[:, None], columns] for plane in before[1:])
         changed = (luma != before[0]) | (blue != old_blue) | (red != old_red)
-    redo = _by_block(changed) > 0
+    redo = _by_stretch(changed) > 0
     keys = (luma.astype(np.uint32) << 16 | blue.astype(np.uint32) << 8 | red).astype(np.uint32)
     found = _match(keys, legend)
-    wide = np.repeat(np.repeat(redo, BLOCK_HW[0], 0), BLOCK_HW[1], 1)[: luma.shape[0], : luma.shape[1]]
+    wide = np.repeat(redo, SEGMENT, axis=1)[:, : luma.shape[1]]
     labels[wide] = ((found & (EXACT - 1)) - 1).astype(np.uint8)[wide]
-    counts[redo] = np.stack([_by_block(found >= EXACT), _by_block(found == 1)], axis=2).astype(np.uint16)[redo]
-    return int(redo.sum())
+    counts[redo] = np.stack([_by_stretch(found >= EXACT), _by_stretch(found == 1)], axis=2).astype(np.uint8)[redo]
+    exact, void = (int(n) for n in counts.sum(axis=(0, 1), dtype=np.int64))
+    return PlaneSums(int(redo.sum()), exact, void)
 
 
-def _by_block(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(H, W) → how many are true in each block."""
-    tall, wide = BLOCK_HW
-    padded = np.pad(mask, ((0, -mask.shape[0] % tall), (0, -mask.shape[1] % wide)))
-    blocks = padded.reshape(padded.shape[0] // tall, tall, padded.shape[1] // wide, wide)
-    counted: NDArray[np.int64] = blocks.sum(axis=(1, 3))
+def _by_stretch(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(H, W) → how many are true in each stretch of a row."""
+    padded = np.pad(mask, ((0, 0), (0, -mask.shape[1] % SEGMENT)))
+    counted: NDArray[np.int64] = padded.reshape(len(mask), -1, SEGMENT).sum(axis=2)
     return counted
 
 
 def _match(keys: NDArray[np.uint32], legend: PlaneLegend) -> NDArray[np.uint16]:
     """The cells of the triples; those that nobody asked for before are filled."""
-    places = _SPREAD[keys >> 16] << 2 | _SPREAD[keys >> 8 & 255] << 1 | _SPREAD[keys & 255]
+    places = (keys & 0xFFFF) << 8 | keys >> 16
     found: NDArray[np.uint16] = legend.cells[places]
     if not found.all():
         new, first = np.unique(places[found == 0], return_index=True)
         legend.cells[new] = _cells(_rgb(keys[found == 0][first], legend), legend)
         found = legend.cells[places]
     return found
-
-
-# The bits of a byte with two places between them: where a sample stands in the number of a cell.
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.uint32)
-_SPREAD: NDArray[np.uint32] = (_BITS << np.arange(0, 24, 3, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
 
 
 def _rgb(keys: NDArray[np.uint32], legend: PlaneLegend) -> NDArray[np.int64]:
