@@ -49,7 +49,7 @@ class S3Server:
         body = data if method == "PUT" else None
         request = urllib.request.Request(self.endpoint + path, data=body, headers=headers, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=20) as answer:
+        with opener.open(request, timeout=120) as answer:
             found: bytes = answer.read()
             return found
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from tests import catalog_workers
 from tests.catalog_places import SHARED, Place, a_version
+from tests.catalog_workers import LIMIT_S
 
 from smalti.errors import VersionError
 from smalti.store.catalog import Catalog
@@ -22,7 +23,7 @@ def test_threads_share_a_catalog(catalog: Catalog) -> None:
     barrier = threading.Barrier(6)
 
     def work(number: int) -> int:
-        barrier.wait(30)
+        barrier.wait(LIMIT_S)
         won = 0
         for k in range(4):
             catalog.create_dataset(DatasetRow(name=f"own {number} {k}"))
@@ -44,7 +45,7 @@ def test_only_one_of_many_publishes(catalog: Catalog) -> None:
     barrier = threading.Barrier(6)
 
     def publish(number: int) -> bool:
-        barrier.wait(30)
+        barrier.wait(LIMIT_S)
         try:
             catalog.update_version(version.uuid, expect_state="draft", state="publishing", description=str(number))
         except VersionError:
@@ -63,7 +64,7 @@ def test_a_dataset_is_not_deleted_under_a_new_version(catalog: Catalog) -> None:
         barrier = threading.Barrier(2)
 
         def delete(dataset: str = dataset, barrier: threading.Barrier = barrier) -> bool:
-            barrier.wait(30)
+            barrier.wait(LIMIT_S)
             try:
                 catalog.delete_dataset(dataset)
             except VersionError:
@@ -71,7 +72,7 @@ def test_a_dataset_is_not_deleted_under_a_new_version(catalog: Catalog) -> None:
             return True
 
         def create(dataset: str = dataset, barrier: threading.Barrier = barrier) -> bool:
-            barrier.wait(30)
+            barrier.wait(LIMIT_S)
             try:
                 catalog.create_version(VersionRow(dataset=dataset, name="v"))
             except VersionError:
@@ -112,7 +113,7 @@ def test_processes_exclude_each_other_by_the_lease(place: Place, pool: ProcessPo
         version = a_version(catalog, meta={"count": 0}).uuid
         work = [pool.submit(catalog_workers.count_under_lease, catalog, version, f"p{k}", 4) for k in range(PROCESSES)]
         for job in work:
-            job.result(60)
+            job.result(LIMIT_S)
         assert catalog.get_version(version).meta == {"count": 4 * PROCESSES}
 
 

@@ -34,7 +34,7 @@ class Shelf:
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
     """One store of each kind."""
     kind = request.param
-    plain = st.Storage(timeout_s=10, retries=1, cache=st.Cache(tmp_path / "cache"))
+    plain = st.Storage(timeout_s=60, retries=1, cache=st.Cache(tmp_path / "cache"))
     if kind in ("path", "file"):
         folder = tmp_path / "a folder"
 
@@ -52,7 +52,7 @@ def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
     s3: S3Server = request.getfixturevalue("s3_server")
     bucket = s3.bucket()
     options = {"access_key_id": "test", "secret_access_key": "test"}
-    config = st.Storage(endpoint=s3.endpoint, timeout_s=10, retries=1, cache=plain.cache, options=options)
+    config = st.Storage(endpoint=s3.endpoint, timeout_s=60, retries=1, cache=plain.cache, options=options)
     return Shelf(f"s3://{bucket}/d", config, lambda name, data: s3.put(bucket, f"d/{name}", data))
 
 
