@@ -34,8 +34,9 @@ def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_python_blocks_run_on_the_demo(path: Path, playground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(playground)
     monkeypatch.setenv("SMALTI_STORE", str(playground / f"store-{path.stem}"))
+    names: dict[str, object] = {"__name__": "docs"}  # a page is read from its beginning
     for block in _blocks(path):
-        exec(compile(block, _name(path), "exec"), {"__name__": "docs"})
+        exec(compile(block, _name(path), "exec"), names)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=_name)
