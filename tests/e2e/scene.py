@@ -17,11 +17,14 @@ from PIL import Image
 import smalti
 from smalti.demo import LEGEND, Street, write_demo
 from smalti.records import Frame, Preview
+from smalti.server.auth import hash_password
 from smalti.store import open_store
+from smalti.store.rows import UserRow
 
-__all__ = ["STRANGE_COLOR", "TOKEN", "Scene", "build_store", "served"]
+__all__ = ["PASSWORD", "STRANGE_COLOR", "TOKEN", "USER", "Scene", "build_store", "served"]
 
 TOKEN = "a-standing-token-for-tests-only-0123456789"
+USER, PASSWORD = "ada", "a password for tests only"
 STRANGE_COLOR = (12, 200, 90)
 """A colour that no legend explains; it fills a known rectangle of the frame "mixed"."""
 
@@ -74,6 +77,7 @@ def build_store(folder: Path) -> Scene:
     v2.delete_frames(["street_07"])
     lot = store.create_dataset("parking", description="Three frames to begin with.", tags=["demo"])
     lot.create_version("v1").add_frames(frames[:3])
+    store.catalog.add_user(UserRow(name=USER, role="annotator", password=hash_password(PASSWORD)))
     store.close()
     return scene
 

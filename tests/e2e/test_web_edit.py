@@ -111,21 +111,6 @@ def test_draw_a_polygon_and_copy_it_to_the_next_frame(page: Any, origin: str) ->
     assert pasted["label"] == ["sign"]
 
 
-def test_somebody_else_was_quicker(new_page: Any, origin: str) -> None:
-    page = new_page(allowed=("412",))
-    open_frame(page, f"{V2}/frames/street_04")
-    rois, path, etag = stored(origin, "street_04")
-    theirs = [*rois, {"label": ["theirs"], "meta": {"_type": "im"}}]
-    ask(origin, path, method="PATCH", body={"rois": theirs}, etag=etag)
-    page.keyboard.press("r")
-    drag(page, (10, 10), (60, 60))
-    page.locator(".banner.bad").wait_for()
-    assert [roi["label"] for roi in stored(origin, "street_04")[0]][-1] == ["theirs"]
-    page.get_by_role("button", name="Reload theirs").click()
-    page.locator(".banner.bad").wait_for(state="detached")
-    assert page.locator("[aria-label='Frame labels'] .chip").first.inner_text().startswith("theirs")
-
-
 def test_metadata_is_edited_as_json(page: Any, origin: str) -> None:
     open_frame(page, f"{V2}/frames/street_05")
     details = page.get_by_label("Frame", exact=True)

@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.e2e.conftest import idle
-from tests.e2e.scene import Scene
+from tests.e2e.scene import PASSWORD, USER, Scene
 from tests.e2e.test_web_viewer import V1, V2
+
+from smalti.demo import LEGEND
 
 pytestmark = pytest.mark.e2e
 
@@ -25,26 +28,28 @@ PLACES = [
     f"{V1}/frames/clip",
     f"{V1}/frames/rig%2F0001?src=*",
     f"{V2}/frames/street_06",
+    f"{V1}?like=street_00",
     "/dataviews",
     "/settings",
 ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("place", PLACES)
-def test_axe_finds_nothing_serious(new_page: Any, place: str, scheme: str) -> None:
-    page = new_page(color_scheme=scheme)
+def test_axe_finds_nothing_serious_light_or_dark(page: Any, place: str) -> None:
     page.goto(place)
     idle(page)
     # evaluate() runs through the debugger: the page's own policy stays as it is, and under test.
     page.evaluate(AXE.read_text())
-    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
-    bad = [
-        f"{v['id']} ({v['impact']}): {n['html'][:160]}"
-        for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
-        for n in v["nodes"][:3]
-    ]
+    bad = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
+        bad += [
+            f"{scheme}: {v['id']} ({v['impact']}): {n['html'][:160]}"
+            for v in found["violations"]
+            if v["impact"] in ("serious", "critical")
+            for n in v["nodes"][:3]
+        ]
     assert not bad, "\n".join(bad)
 
 
@@ -110,7 +115,45 @@ def test_compare_shows_changed_pixels(page: Any, scene: Scene) -> None:
     changed = page.locator(".diff-list li[data-kind=changed]", has_text="street_03")
     changed.get_by_role("button", name="What changed").click()
     before, after = scene.labels("street_03"), scene.labels("street_04")
-    page.get_by_role("heading", name=f"Pixels that changed: {int((before != after).sum()):,}").wait_for()
+    differs = int((before != after).sum())
+    page.get_by_role("heading", name=f"Pixels that changed: {differs:,}").wait_for()
+    picture = page.get_by_role("img", name="Changed pixels of default/seg")
+    for _ in range(100):
+        lit = picture.evaluate(
+            """(canvas) => {
+                const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+                let n = 0;
+                for (let i = 3; i < data.length; i += 4) n += data[i] > 200;
+                return n;
+            }"""
+        )
+        if lit:
+            break
+        page.wait_for_timeout(50)
+    assert lit == differs
+
+
+def test_frames_like_one_come_nearest_first(page: Any, scene: Scene) -> None:
+    page.goto(V1)
+    page.get_by_role("button", name="Open frame street_00").hover()
+    page.get_by_role("button", name="Find frames like street_00").click()
+    page.wait_for_url(re.compile("like=street_00"))
+    page.locator(".similar", has_text="street_00").wait_for()
+    shares = {}
+    for number in range(8):
+        labels = scene.labels(f"street_{number:02d}")
+        found = np.bincount(labels.ravel(), minlength=len(LEGEND) + 1) / labels.size
+        shares[f"street_{number:02d}"] = found.round(5) / np.linalg.norm(found.round(5))
+    own = shares.pop("street_00")
+    truth = sorted(shares, key=lambda name: -float(own @ shares[name]))
+    page.locator(".total", has_text=f"{len(truth)} of").wait_for()
+    names = page.locator(".thumb-text .mono").all_inner_texts()
+    assert [name.split()[-1] for name in names] == truth
+    page.get_by_role("button", name="All frames").click()
+    page.locator(".total", has_text="11 of 11").wait_for()
+    page.goto(f"{V1}/frames/{truth[0]}")
+    page.get_by_role("button", name="Find similar frames").click()
+    page.wait_for_url(re.compile(f"like={truth[0]}"))
 
 
 def test_a_view_is_made_previewed_and_explained(page: Any) -> None:
@@ -142,11 +185,11 @@ def test_names_from_data_are_text_and_never_markup(page: Any) -> None:
     page.get_by_label("Frame labels").get_by_label("Add label").fill(hostile)
     page.keyboard.press("Enter")
     page.locator("[data-save=clean]").wait_for()
-    assert page.get_by_label("Frame labels").locator(".chip").first.inner_text().startswith("<img")
+    assert page.get_by_label("Frame labels").locator(".chip").last.inner_text().startswith("<img")
     assert page.evaluate("() => window.hacked") is None
 
 
-def test_log_out_and_the_door_is_shut(new_page: Any) -> None:
+def test_log_out_the_door_is_shut_and_a_password_opens_it(new_page: Any) -> None:
     page = new_page(own_session=True, allowed=("401",))
     page.get_by_role("button", name="Account").click()
     page.get_by_role("menuitem", name="Log out").click()
@@ -157,6 +200,17 @@ def test_log_out_and_the_door_is_shut(new_page: Any) -> None:
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("alert").wait_for()
+    page.get_by_label("Name").fill(USER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"**{V1}")
+    page.locator(".user-name", has_text=USER).wait_for()
+    assert page.get_by_role("button", name="New version").is_enabled(), "an annotator may make drafts"
+    page.get_by_role("button", name="Account").click()
+    page.get_by_role("menuitem", name="Log out").click()
+    page.wait_for_url("**/login")
+    page.goto("/settings")
+    page.wait_for_url(re.compile(r"/login\?next="))
 
 
 def test_theme_is_remembered(page: Any) -> None:

@@ -232,3 +232,95 @@ def test_zoom_is_in_the_address(page: Any) -> None:
     page.keyboard.press("0")
     page.wait_for_url(lambda url: "view=" not in url)
     assert page.evaluate("() => window.__backend") == "cpu"
+
+
+def test_masks_follow_the_clip_while_it_plays(page: Any) -> None:
+    open_frame(page, f"{V1}/frames/clip")
+    page.locator(".scrubber").wait_for()
+    page.get_by_role("button", name="Play a preview with masks").click()
+    canvas = page.locator("canvas[data-layer=playback]")
+    seen = set()
+    for _ in range(200):
+        found = canvas.evaluate(
+            """(canvas) => {
+                if (!canvas.dataset.pts) return null;
+                const at = [0.5, 0.75].map((y) => Math.floor(y * canvas.height));
+                const color = (y) => [...canvas.getContext('2d').getImageData(2, y, 1, 1).data];
+                return [Number(canvas.dataset.pts), Number(canvas.dataset.shown), color(at[1])];
+            }"""
+        )
+        if found:
+            assert abs(found[0] - found[1]) < 34, "the mask is that of the picture on show"
+            assert found[2][:3] == pytest.approx([128, 64, 128], abs=2), "the road is in the colour of its label"
+            seen.add(found[0])
+        if len(seen) >= 4:
+            break
+        page.wait_for_timeout(30)
+    assert len(seen) >= 4, "the clip went on, and its masks with it"
+    page.get_by_role("button", name="Stop here").click()
+    canvas.wait_for(state="detached")
+    page.wait_for_url(re.compile(r"t=\d"))
+    shown = float(re.findall(r"[?&]t=([\d.]+)", page.url)[0])
+    page.locator(f".scrubber[data-pts='{shown:.3f}']").wait_for()
+    assert page.locator(".scrubber .chip.warn").count() == 0
+
+
+def test_a_context_is_dragged_through(page: Any) -> None:
+    open_frame(page, f"{V1}/frames/street_02")
+    slider = page.get_by_label("Frame of context street")
+    assert page.locator(".scrubber.context").get_attribute("data-frames") == "8"
+    slider.evaluate("(input) => { input.value = 5; input.dispatchEvent(new Event('input', { bubbles: true })) }")
+    page.locator(".glance figcaption", has_text="street_05").wait_for()
+    page.locator(".glance canvas[data-thumb=drawn]").wait_for()
+    slider.evaluate("(input) => input.dispatchEvent(new Event('change', { bubbles: true }))")
+    page.wait_for_url(re.compile("/frames/street_05"))
+    page.locator(".scrubber.context .muted", has_text="6/8").wait_for()
+
+
+def test_every_state_stands_in_the_address(page: Any) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_frame(page, f"{V1}/frames/mixed")
+    page.get_by_label("Minimum confidence").fill("0.5")
+    page.keyboard.press("o")
+    page.locator(".strange input").check()
+    page.get_by_label("source data").uncheck()
+    page.locator(".label-row[data-index='4'] .label-name").click(modifiers=["Alt"])
+    page.locator(".object .button").first.click()
+    page.get_by_label("Show mask glow").click()
+    page.get_by_label("Tint of mask glow").fill("#ff8800")
+    for part in (
+        "conf=0.5",
+        "outline=2",
+        "unmapped=seg:1",
+        "data=preview",
+        "solo=seg:road",
+        "off=9",
+        "tint=glow:ff8800",
+    ):
+        page.wait_for_url(lambda url, part=part: part in url)
+    assert any(url.endswith("/preview") for url in asked)
+    page.reload()
+    page.locator(".strange input:checked").wait_for()
+    assert page.get_by_label("Minimum confidence").input_value() == "0.5"
+    assert page.get_by_label("outline").input_value() == "2"
+    assert not page.get_by_label("source data").is_checked()
+    assert page.locator(".label-row:not(.off)").count() == 1
+    assert page.locator(".object.off").count() == 1
+    assert page.get_by_label("Tint of mask glow").input_value() == "#ff8800"
+    page.keyboard.press("Shift+N")
+    page.wait_for_url(re.compile("shapes=off"))
+    assert page.locator("[data-roi]").count() == 0
+
+
+def test_keys_are_listed_and_numbers_give_labels(page: Any, origin: str) -> None:
+    open_frame(page, f"{V2}/frames/street_02")
+    page.keyboard.press("?")
+    page.get_by_role("heading", name="Keys").wait_for()
+    assert page.locator(".keys dt").count() > 20
+    page.keyboard.press("Escape")
+    page.keyboard.press("3")
+    assert page.get_by_label("Label of new shapes").input_value() == "tree"
+    page.keyboard.press("z")
+    settle(page)
+    assert page.locator(".zoom").inner_text().startswith("100")

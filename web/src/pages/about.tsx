@@ -4,6 +4,7 @@ import { count } from "../lib/format";
 import { ApiError, say } from "../lib/http";
 import { useResource } from "../lib/resource";
 import type { Version } from "../lib/types";
+import { useGuard } from "../ui/guard";
 import { canEdit } from "../ui/shell";
 import { splitTags } from "../ui/tags";
 import { Button, copyText, ErrorNote, Spinner, toast } from "../ui/widgets";
@@ -13,6 +14,7 @@ export function MetadataTab({ version }: { version: Version }) {
   const found = useResource(() => versions.metadata(version.id), [version.id, version.updated]);
   const [text, setText] = useState<string | null>(null);
   const [error, setError] = useState("");
+  useGuard(() => text !== null);
   if (found.error) return <ErrorNote error={found.error} retry={found.reload} />;
   if (!found.data) return <Spinner />;
   const shown = JSON.stringify(found.data.data, null, 2);

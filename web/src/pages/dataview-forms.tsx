@@ -127,6 +127,12 @@ export function MappingForm({ spec, set, frozen }: PartProps) {
   );
 }
 
+const NUMBERS: ["random_seed" | "limit" | "min_sequence", string, string, number | undefined][] = [
+  ["random_seed", "seed", "1337", undefined],
+  ["limit", "at most", "all frames", 0],
+  ["min_sequence", "clip length, ms", "single frames", 0],
+];
+
 export function IterationForm({ spec, set, frozen }: PartProps) {
   const now = spec.iteration ?? {};
   const change = (patch: NonNullable<Spec["iteration"]>) => {
@@ -135,7 +141,6 @@ export function IterationForm({ spec, set, frozen }: PartProps) {
     );
     set({ ...spec, iteration: next });
   };
-  const number = (text: string): number | null => (text === "" ? null : Number(text));
   return (
     <fieldset class="part" disabled={frozen}>
       <legend>Order</legend>
@@ -150,35 +155,18 @@ export function IterationForm({ spec, set, frozen }: PartProps) {
             <option value="random">random</option>
           </select>
         </label>
-        <label class="field">
-          <span>seed</span>
-          <input
-            type="number"
-            placeholder="1337"
-            value={now.random_seed ?? ""}
-            onChange={(e) => change({ random_seed: number(e.currentTarget.value) })}
-          />
-        </label>
-        <label class="field">
-          <span>at most</span>
-          <input
-            type="number"
-            min="0"
-            placeholder="all frames"
-            value={now.limit ?? ""}
-            onChange={(e) => change({ limit: number(e.currentTarget.value) })}
-          />
-        </label>
-        <label class="field">
-          <span>clip length, ms</span>
-          <input
-            type="number"
-            min="0"
-            placeholder="single frames"
-            value={now.min_sequence ?? ""}
-            onChange={(e) => change({ min_sequence: number(e.currentTarget.value) })}
-          />
-        </label>
+        {NUMBERS.map(([key, name, hint, least]) => (
+          <label key={key} class="field">
+            <span>{name}</span>
+            <input
+              type="number"
+              min={least}
+              placeholder={hint}
+              value={now[key] ?? ""}
+              onChange={(e) => change({ [key]: e.currentTarget.value === "" ? null : Number(e.currentTarget.value) })}
+            />
+          </label>
+        ))}
         <label class="inline">
           <input
             type="checkbox"

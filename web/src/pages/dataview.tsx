@@ -7,6 +7,7 @@ import { useResource } from "../lib/resource";
 import type { Dataview, Explained } from "../lib/types";
 import { page } from "../lib/url";
 import { type Spec, snippet, withoutFilter, withQuery } from "../lib/viewspec";
+import { useGuard } from "../ui/guard";
 import { Picture } from "../ui/picture";
 import { canEdit, useTitle } from "../ui/shell";
 import { Button, copyText, Empty, ErrorNote, Spinner, Tabs, toast } from "../ui/widgets";
@@ -41,6 +42,7 @@ function Editor({ view, reload }: { view: Dataview; reload: () => void }) {
   const [error, setError] = useState("");
   const frozen = view.status === "published" || !canEdit();
   const dirty = JSON.stringify(spec) !== JSON.stringify(view.spec);
+  useGuard(() => dirty);
   const save = async () => {
     try {
       await dataviews.change(view, { spec });

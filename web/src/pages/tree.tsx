@@ -162,16 +162,7 @@ function TreeRow({ dataset, version, others, depth, on, open, reload }: RowProps
           close={done}
         />
       )}
-      {asking === "child" && (
-        <AskDialog
-          title="New version"
-          label="Name"
-          action="Create"
-          note={`A draft that starts as ${version.name} is.`}
-          run={async (name) => open(await api.child(version.id, name))}
-          close={done}
-        />
-      )}
+      {asking === "child" && <ChildDialog version={version} open={open} close={done} />}
       {asking === "publish" && <PublishDialog version={version} close={done} />}
       {asking === "delete" && (
         <ConfirmDialog
@@ -188,6 +179,26 @@ function TreeRow({ dataset, version, others, depth, on, open, reload }: RowProps
       )}
       {asking === "compare" && <CompareDialog version={version} others={others} close={() => setAsking(null)} />}
     </li>
+  );
+}
+
+interface ChildProps {
+  version: Version;
+  open: (made: Version) => void;
+  close: () => void;
+}
+
+/** A draft to change what is published. */
+export function ChildDialog({ version, open, close }: ChildProps) {
+  return (
+    <AskDialog
+      title="New version"
+      label="Name"
+      action="Create"
+      note={`A draft that starts as ${version.name} is. ${version.name} stays as it is.`}
+      run={async (name) => open(await api.child(version.id, name))}
+      close={close}
+    />
   );
 }
 

@@ -8,14 +8,14 @@ import { useResource } from "../lib/resource";
 import type { Version } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
 import { canAdmin, canEdit, useTitle } from "../ui/shell";
-import { AskDialog, Button, copyText, Empty, ErrorNote, Spinner, Tabs } from "../ui/widgets";
+import { Button, copyText, Empty, ErrorNote, Spinner, Tabs } from "../ui/widgets";
 import { othersIn } from "../viewer/address";
 import { InfoTab, MetadataTab } from "./about";
 import { FrameBrowser } from "./frames";
 import { ReportTab } from "./report";
 import { useVectorFields } from "./similar";
 import { StatisticsTab } from "./statistics";
-import { PublishDialog, VersionTree } from "./tree";
+import { ChildDialog, PublishDialog, VersionTree } from "./tree";
 
 const FrameViewer = lazy(() => import("../viewer/viewer"));
 
@@ -143,13 +143,9 @@ function VersionPane({ dataset, version, reload }: { dataset: string; version: V
         />
       )}
       {asking === "child" && (
-        <AskDialog
-          title="New version"
-          label="Name"
-          action="Create"
-          note={`A draft that starts as ${version.name} is.`}
-          run={async (name) => {
-            const made = await datasets.createVersion(dataset, { name, parents: [version.id] });
+        <ChildDialog
+          version={version}
+          open={(made) => {
             reload();
             location.route(page.version(dataset, made.name));
           }}

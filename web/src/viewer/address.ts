@@ -124,7 +124,11 @@ export function writeAddress(viewer: Viewer, path: string, kept: Params): () => 
       .replaceAll("%3A", ":")
       .replaceAll("%2A", "*");
     clearTimeout(timer);
-    timer = window.setTimeout(() => history.replaceState(history.state, "", `${path}${text ? `?${text}` : ""}`), 150);
+    timer = window.setTimeout(() => {
+      // The viewer may have been left meanwhile: the address is then another page's.
+      if (!location.pathname.includes("/frames/")) return;
+      history.replaceState(history.state, "", `${path}${text ? `?${text}` : ""}`);
+    }, 150);
   });
   return () => {
     stop();
