@@ -4,7 +4,7 @@ Both sides descend from one point of the branch tree. Rows remember at which com
 touched since that point are found without reading any; their content hashes then say which of them really differ.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from smalti.errors import VersionError
 from smalti.frames import handle_of
 from smalti.records import Frame
 from smalti.store.changes import MISSING, Change, changes
-from smalti.store.engine import Branch, Engine
+from smalti.store.engine import Branch
 from smalti.store.schema import TRUTH, from_rows
 
 if TYPE_CHECKING:
@@ -51,9 +51,8 @@ class Touched(msgspec.Struct, frozen=True):
         return [*self.added, *self.removed, *self.changed]
 
 
-def _lineage(engine: Engine, rows: Branch) -> list[tuple[str | None, int]]:
+def _lineage(known: Mapping[str, tuple[str | None, int]], rows: Branch) -> list[tuple[str | None, int]]:
     """The branches that rows come from, with the version up to which each counts; main (None) is last."""
-    known = engine.branches()
     path: list[tuple[str | None, int]] = [(rows.name, rows.version)]
     while (name := path[-1][0]) is not None:
         path.append(known[name])
@@ -62,22 +61,66 @@ def _lineage(engine: Engine, rows: Branch) -> list[tuple[str | None, int]]:
 
 def common_point(a: Branch, b: Branch) -> tuple[str | None, int]:
     """The newest (branch, version) that both descend from; branch None is the empty beginning."""
-    upto = dict(_lineage(a.engine, a))
-    for name, version in _lineage(b.engine, b):
+    known = a.engine.branches()
+    upto = dict(_lineage(known, a))
+    for name, version in _lineage(known, b):
         if name in upto:
             return name, min(version, upto[name])
     raise VersionError(f"{a!r} and {b!r} belong to different datasets")
+
+
+class _Side:
+    """What one side did since the common point.
+
+    Attributes:
+        etags: of rows written after it, by frame id.
+        origins: the row ids at the point of those that were there already, by frame id.
+        gone: frame ids and row ids of rows that were deleted, for rows at the point.
+    """
+
+    def __init__(self, rows: Branch, base: Branch | None, since: int) -> None:
+        self.rows = rows
+        self.etags: dict[str, int] = {}
+        self.origins: dict[str, int] = {}
+        self.gone: dict[str, int] = {}
+        if base is None:
+            written = rows.table(["id", "etag"])
+            self.etags = dict(zip(*(written.column(name).to_pylist() for name in ("id", "etag")), strict=True))
+        elif (rows.name, rows.version) != (base.name, base.version):
+            self._look(base, since)
+
+    def _look(self, base: Branch, since: int) -> None:
+        written = self.rows.table(["id", "etag", BORN], f"{UPDATED} > {since}", with_row_id=True)
+        ids = written.column("id").to_pylist()
+        self.etags = dict(zip(ids, written.column("etag").to_pylist(), strict=True))
+        born = written.column(BORN).to_numpy()
+        for position in np.flatnonzero(born <= since).tolist():
+            self.origins[ids[position]] = written.column("_rowid")[position].as_py()
+        self.gone = _deleted(self.rows, base, since, int((born > since).sum()))
+
+    def fill(self, candidates: set[str], base: Branch | None, other: "_Side") -> None:
+        """Add the etags of candidates that this side left as they were at the common point."""
+        left = [id_ for id_ in candidates if id_ not in self.etags and id_ not in self.gone]
+        if base is None or not left:
+            return
+        # Looking up rows by where they lie takes a quarter of the time of looking them up by name.
+        places = {row: id_ for id_ in left if (row := other.origins.get(id_, other.gone.get(id_))) is not None}
+        if places:
+            taken = base.take(list(places), ["etag"])
+            pairs = zip(taken.column("_rowid").to_pylist(), taken.column("etag").to_pylist(), strict=True)
+            self.etags |= {places[row]: etag for row, etag in pairs}
+        self.etags |= _etags(base, sorted(set(left) - set(places.values())))
 
 
 def compare_rows(a: Branch, b: Branch) -> Touched:
     """What it takes to get from rows a to rows b. Both must be pinned (see `Branch.snapshot`)."""
     name, version = common_point(a, b)
     base = None if name is None else a.engine.at(name, version)
-    old, gone_a = _touched(a, base, version)
-    new, gone_b = _touched(b, base, version)
-    candidates = set(old) | set(new) | gone_a | gone_b
-    old |= _etags(a, [id_ for id_ in candidates if id_ not in old and id_ not in gone_a])
-    new |= _etags(b, [id_ for id_ in candidates if id_ not in new and id_ not in gone_b])
+    before, after = _Side(a, base, version), _Side(b, base, version)
+    candidates = before.etags.keys() | after.etags.keys() | before.gone.keys() | after.gone.keys()
+    before.fill(candidates, base, after)
+    after.fill(candidates, base, before)
+    old, new = before.etags, after.etags
     return Touched(
         added=sorted(candidates & (new.keys() - old.keys())),
         removed=sorted(candidates & (old.keys() - new.keys())),
@@ -85,27 +128,22 @@ def compare_rows(a: Branch, b: Branch) -> Touched:
     )
 
 
-def _touched(rows: Branch, base: Branch | None, since: int) -> tuple[dict[str, int], set[str]]:
-    """Rows written after the common point, as id → etag, and ids of rows deleted after it."""
-    if base is not None and (rows.name, rows.version) == (base.name, base.version):
-        return {}, set()
-    written = rows.table(["id", "etag"], None if base is None else f"{UPDATED} > {since}")
-    found = dict(zip(written.column("id").to_pylist(), written.column("etag").to_pylist(), strict=True))
-    if base is None:
-        return found, set()
-    return found, deleted_ids(rows, base, since) - found.keys()
-
-
 def deleted_ids(rows: Branch, base: Branch, since: int) -> set[str]:
     """Frame ids of the rows of an ancestor's version that are not among its descendant's rows any more."""
-    if base.count() + rows.count(f"{BORN} > {since}") == rows.count():
-        return set()
+    return set(_deleted(rows, base, since, rows.count(f"{BORN} > {since}")))
+
+
+def _deleted(rows: Branch, base: Branch, since: int, born: int) -> dict[str, int]:
+    """Frame ids and row ids of deleted rows; `born` is how many were created since."""
+    if base.count() + born == rows.count():
+        return {}
     row_ids = rows.deleted_since(since)
     if row_ids is None:
         before = base.table([], None, with_row_id=True).column("_rowid").to_numpy()
         after = rows.table([], f"{BORN} <= {since}", with_row_id=True).column("_rowid").to_numpy()
         row_ids = np.setdiff1d(before, after, assume_unique=True).tolist()
-    return set(base.take(row_ids, ["id"]).column("id").to_pylist())
+    found = base.take(row_ids, ["id"])
+    return dict(zip(found.column("id").to_pylist(), found.column("_rowid").to_pylist(), strict=True))
 
 
 def _etags(rows: Branch, ids: Sequence[str]) -> dict[str, int]:

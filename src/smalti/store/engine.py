@@ -113,7 +113,7 @@ class Engine:
                     raise
                 # Its name is ours alone: it was made, only the answer of the object store was lost on the way.
                 version = int(root.checkout_version((name, None)).version)
-        self.tag("base", name, version)
+            self._pin(_tag("base", name), (name, version), is_new=True)
         self.durable.finish(
             [*_ROOT_FOLDERS, f"tree/{name}", f"tree/{name}/_versions", f"tree/{name}/_transactions"], since
         )
@@ -168,14 +168,17 @@ class Engine:
         since = self.durable.start()
         name = _tag(kind, branch)
         with translated(f"tagging {name} in {self.uri}"):
-            tags = self.root().tags
-            try:
-                (tags.update if name in tags.list() else tags.create)(name, (branch, version))
-            except (OSError, ValueError, RuntimeError):
-                found = tags.list().get(name)
-                if found is None or (found["branch"], found["version"]) != (branch, version):
-                    raise  # else it was made, and only the answer of the object store was lost on the way
+            self._pin(name, (branch, version), is_new=name not in self.root().tags.list())
         self.durable.finish(_ROOT_FOLDERS, since)
+
+    def _pin(self, name: str, place: tuple[str, int], *, is_new: bool) -> None:
+        tags = self.root().tags
+        try:
+            (tags.create if is_new else tags.update)(name, place)
+        except (OSError, ValueError, RuntimeError):
+            found = tags.list().get(name)
+            if found is None or (found["branch"], found["version"]) != place:
+                raise  # else it was made, and only the answer of the object store was lost on the way
 
     def untag(self, kind: str, branch: str) -> None:
         """Remove a pin if it is there."""
