@@ -6,6 +6,7 @@ prints one JSON line for each call: its name, and what went wrong or null.
 """
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from PIL import Image
 FOLDER = Path(sys.argv[1])
 PROJECT = "Client tests/a + b"
 COUNT = 12
+UPLOAD = {"show_progress": False, "upload_local_files_destination": os.environ.get("CLEARML_FILES_HOST", "") + "/ds"}
 
 
 def check(name: str, call: Callable[[], Any], *, wanted: Any = None, raises: bool = False) -> Any:
@@ -100,7 +102,7 @@ def section_write() -> None:
     entries = [entry(number) for number in range(COUNT)]
     check(
         "add_data_entries with uploads",
-        lambda: made.add_data_entries(entries, show_progress=False),
+        lambda: made.add_data_entries(entries, **UPLOAD),
         wanted=lambda r: not (r or {}).get("register"),
     )
     bad = DataEntryImage(data_entry_id="bad", metadata={})
@@ -154,7 +156,7 @@ def section_write() -> None:
     check("list by tags", lambda: [d["name"] for d in HyperDataset.list(tags=["z"])], wanted=["animals-1"])
     check("list by other tags", lambda: HyperDataset.list(tags=["w"]), wanted=[])
     check("delete_data_entries", lambda: made.delete_data_entries(["e011", "missing"]), wanted=1)
-    check("add_data_entries again", lambda: made.add_data_entries([entry(11)], show_progress=False))
+    check("add_data_entries again", lambda: made.add_data_entries([entry(11)], **UPLOAD))
 
 
 def section_read() -> None:
@@ -165,6 +167,13 @@ def section_read() -> None:
     first = found[0]
     check("the class of entries", lambda: type(first).__name__, wanted="DataEntryImage")
     part = check("sub entries", lambda: next(iter(parts_of(first))))
+    for path in (FOLDER / "pictures and more").iterdir():
+        path.unlink()  # what is read from here on was uploaded
+    check(
+        "source uris",
+        lambda: part.source,
+        wanted=f"{UPLOAD['upload_local_files_destination']}/{made.dataset_id}/{made.version_id}/image%2000.png",
+    )
     check("width and height", lambda: (part.width, part.height), wanted=(20, 16))
     check(
         "masks",
@@ -351,7 +360,7 @@ def section_restart() -> None:
     for number in range(6):
         if number == 3:
             (FOLDER / "pause").touch()  # the next requests meet a server that is going, gone, or coming back
-        made.add_data_entries([entry(number)], show_progress=False)
+        made.add_data_entries([entry(number)], **UPLOAD)
     check("nothing is lost", lambda: ids_of(made.get_iterator(batch_size=2)), wanted=ALL[:6])
     back = []
     for found in made.get_iterator(batch_size=1):
@@ -365,6 +374,47 @@ def section_restart() -> None:
         lambda: np.array_equal(np.asarray(Image.open(part.get_local_source())), pixels(0)),
         wanted=True,
     )
+
+
+def section_killed() -> None:
+    """Somebody kills the server in the middle of an upload, of saving frames, and of an iteration, and starts it again."""
+    made = HyperDataset("killed", "d", "v1")
+    noise = np.random.default_rng(1).integers(0, 256, (1200, 1200, 3), np.uint8)
+    entries = []
+    for number in range(8):
+        path = FOLDER / f"large {number}.png"
+        Image.fromarray(noise + np.uint8(number)).save(path, compress_level=0)
+        found = DataEntryImage(data_entry_id=f"e{number:03}", metadata={"index": number})
+        found.add_sub_entries([DataSubEntryImage(name="image", source=str(path), width=1200, height=1200)])
+        entries.append(found)
+    (FOLDER / "kill between uploads").touch()
+    check("uploads", lambda: made.add_data_entries(entries, **UPLOAD), wanted={"upload": {}, "register": {}})
+    for number in range(8, 14):
+        if number == 10:
+            (FOLDER / "kill").touch()
+        check(f"add {number}", lambda number=number: made.add_data_entries([plain(number)], show_progress=False))
+    back = []
+    for found in made.get_iterator(batch_size=2):
+        if len(back) == 3:
+            (FOLDER / "kill").touch()
+        back.append(found.id)
+    check("nothing is lost or twice", lambda: back, wanted=[f"e{number:03}" for number in range(14)])
+    for number, found in enumerate(list(made.get_iterator())[:8]):
+        check(
+            f"file {number}",
+            lambda number=number, found=found: np.array_equal(
+                np.asarray(Image.open(parts_of(found)[0].get_local_source(raise_on_error=True))),
+                noise + np.uint8(number),
+            ),
+            wanted=True,
+        )
+
+
+def plain(number: int) -> DataEntry:
+    """An entry without a file."""
+    found = DataEntry(data_entry_id=f"e{number:03}", metadata={"index": number})
+    found.add_sub_entries([DataSubEntry("text", f"text://{number:03}")])
+    return found
 
 
 def section_task() -> None:
@@ -390,7 +440,7 @@ def section_older() -> None:
     made = check("a dataset with vectors", lambda: HyperDataset(PROJECT, "animals-1", "v1", field_mappings=mappings))
     check(
         "add_data_entries with uploads",
-        lambda: made.add_data_entries([entry(number) for number in range(COUNT)], show_progress=False),
+        lambda: made.add_data_entries([entry(number) for number in range(COUNT)], **UPLOAD),
         wanted=lambda r: not (r or {}).get("register"),
     )
     check("commit_version", lambda: made.commit_version())
