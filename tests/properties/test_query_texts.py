@@ -102,7 +102,7 @@ ON_FRAMES = [
 ]  # fmt: skip
 ON_ROIS = [
     "car", "label:car", "label:Car", '"traffic light"', "'traffic light'", "label.keyword:\"traffic light\"", "traffic\\ light",
-    "label:tra*", "label:?ar", "label:a\\:b", 'label:"say \\"x\\""', "tram", "seg", "label:*", "_exists_:label", "confidence:>0.25",
+    "label:tra*", "label:?ar", "label:a\\:b", 'label:"say \\"x\\""', "tram", "front-seg", "label:*", "_exists_:label", "confidence:>0.25",
     "confidence:[0.25 TO 0.5]", "confidence:{0.25 TO *]", "_exists_:confidence", "confidence:0.50", "roi.meta.track:7",
     "roi.meta.track:a*", "roi.id:r1", "roi.mask.id:tram", "rois.label.keyword:car", "roi.meta.when:[2024-10-21 TO 2024-10-21]",
     "_exists_:roi.meta.track", "label:(car OR person)", "confidence:<=0",
