@@ -6,6 +6,7 @@ Needs Chromium at /usr/bin/chromium, Playwright, and the built viewer.
 """
 
 import io
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ PAGES = {
     "frames": V1,
     "frames-table": f"{V1}?grid=table",
     "filters": V1,
+    "similar": f"{V1}?like=street_04",
     "statistics": f"{V1}?tab=statistics",
     "metadata": f"{V2}?tab=metadata",
     "info": f"{V1}?tab=info",
@@ -31,6 +33,9 @@ PAGES = {
     "viewer": f"{V1}/frames/mixed?roi=9",
     "viewer-edit": f"{V2}/frames/street_01?roi=10",
     "viewer-clip": f"{V1}/frames/clip?t=1400",
+    "viewer-play": f"{V1}/frames/clip?t=1000",
+    "viewer-keys": f"{V1}/frames/street_04",
+    "viewer-conflict": f"{V2}/frames/street_02",
     "viewer-group": f"{V1}/frames/rig%2F0001?src=*",
     "viewer-zoom": f"{V1}/frames/mixed?masks=seg:0.5,glow:0.8&view=6,430,170",
     "compare": "",
@@ -72,8 +77,36 @@ def touch(page: Any, name: str) -> None:
         page.get_by_label("area, %, at least").fill("0.5")
     elif name == "compare":
         page.get_by_role("button", name="What changed").first.click()
+    elif name == "viewer-play":
+        page.get_by_role("button", name="Play a preview with masks").click()
+        page.wait_for_timeout(700)
+    elif name == "viewer-keys" and page.viewport_size["width"] > 600:
+        page.keyboard.press("?")
+    elif name == "viewer-conflict":
+        conflict(page)
     elif name == "viewer" and page.viewport_size["width"] > 600:
         page.mouse.move(420, 560)
+
+
+def conflict(page: Any) -> None:
+    """Somebody else changes the frame while something of ours is not saved."""
+    page.route("**/frames/street_02", lambda r: r.abort() if r.request.method == "PATCH" else r.continue_())
+    page.locator(".object-name").first.click()
+    page.get_by_role("spinbutton").first.fill("0.5")
+    page.keyboard.press("Tab")
+    page.locator("[data-save=error]").wait_for()
+    page.unroute("**/frames/street_02")
+    page.evaluate(
+        """async () => {
+            const versions = await (await fetch('/api/v1/datasets/street/versions')).json();
+            const path = `/api/v1/versions/${versions[1].id}/frames/street_02`;
+            const now = await fetch(path);
+            const body = await now.json();
+            await fetch(path, {method: 'PATCH', body: JSON.stringify({meta: {...body.frame.meta, seen: Date.now()}}),
+                headers: {'Content-Type': 'application/json', 'If-Match': now.headers.get('ETag')}});
+        }"""
+    )
+    page.locator(".banner.bad").wait_for()
 
 
 def shoot(browser: Any, origin: str, folder: Path, wanted: list[str]) -> None:
@@ -109,12 +142,18 @@ def main() -> None:
 
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="smalti-") as place:
-        scene = build_store(Path(place) / "demo")
+    # The folder's name is seen in some pictures: one that says nothing of this machine, and is the same every time.
+    place = Path(tempfile.gettempdir()) / "smalti-pictures"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    try:
+        scene = build_store(place)
         with served(scene) as origin, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             shoot(browser, origin, folder, sys.argv[2:])
             browser.close()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 if __name__ == "__main__":

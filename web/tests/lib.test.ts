@@ -4,9 +4,11 @@ import { ago, clock, csv, fromHex, hex, percent } from "../src/lib/format";
 import type { Legend, MaskInfo } from "../src/lib/types";
 import { packJson, query, unpackJson } from "../src/lib/url";
 import { withoutFilter, withQuery } from "../src/lib/viewspec";
+import { readTags, splitTags, tagsFit } from "../src/ui/tags";
 import { readLayers, writeLayers } from "../src/viewer/address";
 import { History } from "../src/viewer/history";
 import { histogram, MaskLayer } from "../src/viewer/masks";
+import { nearest } from "../src/viewer/shapes";
 
 describe("addresses", () => {
   it("carries any JSON, whole", () => {
@@ -158,5 +160,28 @@ describe("a view's queries", () => {
     expect(asked.smalti?.queries).toEqual([null, "label:car"]);
     expect(withQuery(asked, 1, "")).toEqual(spec);
     expect(withoutFilter(asked, 0).smalti?.queries).toEqual(["label:car"]);
+  });
+});
+
+describe("tags", () => {
+  it("fit by any, all or none", () => {
+    const has = ["demo", "masks"];
+    expect(tagsFit(has, { tags: [], match: "not" })).toBe(true);
+    expect(tagsFit(has, { tags: ["demo", "x"], match: "any" })).toBe(true);
+    expect(tagsFit(has, { tags: ["demo", "x"], match: "all" })).toBe(false);
+    expect(tagsFit(has, { tags: ["demo", "x"], match: "not" })).toBe(false);
+    expect(tagsFit(has, { tags: ["x"], match: "not" })).toBe(true);
+    expect(readTags({ tags: "a,b", match: "odd" })).toEqual({ tags: ["a", "b"], match: "any" });
+    expect(splitTags(" a, ,b ")).toEqual(["a", "b"]);
+  });
+});
+
+describe("the nearest of a growing list", () => {
+  it("is what a look at all of them finds", () => {
+    const list = [0, 10, 10.5, 40, 41];
+    for (const to of [-5, 0, 4.9, 5.1, 10.2, 10.3, 25, 26, 40.6, 99]) {
+      const distances = list.map((value) => Math.abs(value - to));
+      expect(nearest(list, to)).toBe(distances.indexOf(Math.min(...distances)));
+    }
   });
 });

@@ -1,8 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
-import { useRoute } from "preact-iso";
+import { useLocation, useRoute } from "preact-iso";
 import { datasets, dataviews } from "../lib/api";
 import { count, type Rgb } from "../lib/format";
 import { ApiError, say } from "../lib/http";
+import { useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { Dataview, Explained } from "../lib/types";
 import { page } from "../lib/url";
@@ -10,7 +11,7 @@ import { type Spec, snippet, withoutFilter, withQuery } from "../lib/viewspec";
 import { useGuard } from "../ui/guard";
 import { Picture } from "../ui/picture";
 import { canEdit, useTitle } from "../ui/shell";
-import { Button, copyText, Empty, ErrorNote, Spinner, Tabs, toast } from "../ui/widgets";
+import { attempt, Button, copyText, Empty, ErrorNote, Spinner, Tabs, toast } from "../ui/widgets";
 import { IterationForm, MappingForm } from "./dataview-forms";
 import { QueryBar } from "./query-bar";
 
@@ -23,9 +24,10 @@ type Tab = "frames" | "classes" | "json" | "code";
 export default function DataviewPage() {
   const { params } = useRoute();
   const id = params.id ?? "";
-  const found = useResource(() => dataviews.get(id), [id]);
+  const turn = useTurn((change) => change.view === id);
+  const found = useResource(() => dataviews.get(id), [id, turn]);
   useTitle([{ text: "Dataviews", href: page.dataviews() }, { text: found.data?.name ?? "…" }]);
-  if (found.error) {
+  if (found.error && !found.data) {
     return (
       <main class="page">
         <ErrorNote error={found.error} retry={found.reload} />
@@ -33,26 +35,45 @@ export default function DataviewPage() {
     );
   }
   if (!found.data) return <Spinner />;
-  return <Editor key={found.data.etag} view={found.data} reload={found.reload} />;
+  return <Editor key={id} view={found.data} />;
 }
 
-function Editor({ view, reload }: { view: Dataview; reload: () => void }) {
+function Editor({ view }: { view: Dataview }) {
+  const location = useLocation();
+  /** The state that is edited: what the server had when it was read or saved. */
+  const [base, setBase] = useState(view);
   const [spec, setSpec] = useState<Spec>(view.spec as Spec);
   const [tab, setTab] = useState<Tab>("frames");
   const [error, setError] = useState("");
   const frozen = view.status === "published" || !canEdit();
-  const dirty = JSON.stringify(spec) !== JSON.stringify(view.spec);
+  const dirty = JSON.stringify(spec) !== JSON.stringify(base.spec);
+  const theirs = dirty && view.etag !== base.etag && view.updated > base.updated;
+  const take = (found: Dataview) => {
+    setBase(found);
+    setSpec(found.spec as Spec);
+    setError("");
+  };
+  useEffect(() => {
+    if (!dirty) take(view); // somebody else changed it, and nothing of ours is lost
+  }, [view.etag]);
   useGuard(() => dirty);
   const save = async () => {
     try {
-      await dataviews.change(view, { spec });
+      const saved = await dataviews.change(base, { spec });
+      setBase(saved);
+      setError("");
       toast("Saved");
-      reload();
     } catch (thrown) {
       const conflict = thrown instanceof ApiError && thrown.status === 412;
-      setError(conflict ? "Somebody else changed this view. Reload the page to see theirs." : say(thrown));
+      setError(conflict ? "It was not saved: somebody else changed this view." : say(thrown));
     }
   };
+  const copy = () =>
+    void attempt(async () => {
+      const made = await dataviews.create({ name: `${base.name} (copy)`, spec });
+      setSpec(base.spec as Spec);
+      location.route(page.dataview(made.id));
+    });
   return (
     <main class="page dataview">
       <div class="toolbar">
@@ -66,6 +87,17 @@ function Editor({ view, reload }: { view: Dataview; reload: () => void }) {
         )}
       </div>
       <ErrorNote error={error} />
+      {theirs && (
+        <div class="banner bad" role="alert">
+          <span>Somebody else changed this view. Your changes are not saved yet.</span>
+          <Button icon="reload" onClick={() => take(view)}>
+            Take theirs
+          </Button>
+          <Button icon="copy" onClick={copy}>
+            Save mine as a copy
+          </Button>
+        </div>
+      )}
       <div class="split">
         <div class="split-left">
           <Inputs spec={spec} set={setSpec} frozen={frozen} />

@@ -259,7 +259,7 @@ function Thumb({ hit, style, ...look }: Look & { hit: Hit; style: { width: strin
           <span class="thumb-broken muted small">no source</span>
         )}
         <span class="badges">
-          {hit.score != null && <span class="badge num">{hit.score.toFixed(3)}</span>}
+          {hit.score != null && <span class="badge num">{hit.score.toFixed(4)}</span>}
           {hit.group != null && hit.group > 1 && <span class="badge">×{hit.group}</span>}
           {hit.sources.length > 1 && <span class="badge">{hit.sources.length} sources</span>}
           {source?.video && (
