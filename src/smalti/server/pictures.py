@@ -28,11 +28,11 @@ from smalti.server.lru import Lru
 from smalti.server.media import digest
 from smalti.server.problems import Refusal
 from smalti.server.safe_io import Doors
+from smalti.server.stills import SAFE, Stills, opened
 
 __all__ = ["Mapped", "Pictures", "Slots", "encode", "legend_key"]
 
 MAX_CLIPS = 8
-_SAFE = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 Rgb = NDArray[np.uint8]
 Strangers = Sequence[tuple[tuple[int, int, int], int, tuple[int, int, int] | None, int | None]]
 
@@ -79,10 +79,14 @@ class Pictures:
         limits: bounds on one picture.
         memory_bytes: how much stays decoded.
         slots: how many decodes run at a time.
+        stills: what decodes stills; None = this process.
     """
 
-    def __init__(self, doors: Doors, limits: Limits, *, memory_bytes: int, slots: Slots) -> None:
+    def __init__(
+        self, doors: Doors, limits: Limits, *, memory_bytes: int, slots: Slots, stills: Stills | None = None
+    ) -> None:
         self.doors, self.limits, self.slots = doors, limits, slots
+        self.stills = stills if stills is not None else Stills(limits)
         self.kept: Lru[_Kept] = Lru(memory_bytes, lambda kept: kept.size)
         self._clips: OrderedDict[str, tuple[Clip, threading.Lock, Any]] = OrderedDict()
         self._lock = threading.Lock()
@@ -143,7 +147,8 @@ class Pictures:
                     busy.release()
 
     def close(self) -> None:
-        """Close every clip."""
+        """Close every clip, and let go of the decoders."""
+        self.stills.close()
         with self._lock:
             for clip, busy, file in self._clips.values():
                 with busy:
@@ -162,7 +167,7 @@ class Pictures:
             with self.slots.one(), self.clip(uri, content_type, name) as clip:
                 return clip.at(at_ms), name
         with self.slots.one():
-            return codecs.decode_still(data, content_type=content_type, limits=self.limits), name
+            return self.stills.whole(data, content_type), name
 
     # ----------------------------------------------------------------------------------------------------- images
     def image(self, uri: str, content_type: str | None, at_ms: float) -> tuple[Rgb, float | None, str]:
@@ -181,9 +186,9 @@ class Pictures:
             return None
         data = data if data is not None else self.doors.read(uri)
         kind = sniff(data[:HEAD_BYTES]) or ""
-        if kind not in _SAFE:
+        if kind not in SAFE:
             return None
-        with self._opened(data, kind, uri) as picture:
+        with opened(data, kind, self.limits, uri) as picture:
             is_plain = picture.mode in ("RGB", "L") and getattr(picture, "n_frames", 1) == 1
             turned = picture.getexif().get(0x0112, 1) != 1
         return None if turned or not is_plain else (data, kind, name)
@@ -197,44 +202,12 @@ class Pictures:
             data = data if data is not None else self.doors.read(uri)
             if sniff(data[:HEAD_BYTES]) == "image/jpeg":
                 with self.slots.one():
-                    return *self._small_jpeg(data, uri, size), name
+                    return *self.stills.small_jpeg(data, size), name
         rgb, _, name = self.image(uri, content_type, at_ms)
         with self.slots.one():
             picture = Image.fromarray(rgb)
             picture.thumbnail((size, size), Image.Resampling.BOX, reducing_gap=2.0)
             return np.asarray(picture), (rgb.shape[0], rgb.shape[1]), name
-
-    def _small_jpeg(self, data: bytes, uri: str, size: int) -> tuple[Rgb, tuple[int, int]]:
-        """JPEG decodes at an eighth, a quarter or half of its size for a fraction of the cost."""
-        from PIL import Image
-
-        with self._opened(data, "image/jpeg", uri) as picture:
-            full = picture.size
-            picture.draft("RGB", (size, size))
-            shown = picture.convert("RGB")
-        shown.thumbnail((size, size), Image.Resampling.BOX)
-        return np.asarray(shown), (full[1], full[0])
-
-    @contextmanager
-    def _opened(self, data: bytes, kind: str, uri: str) -> Iterator[Any]:
-        """A picture of a known kind within the limits, whose pixels are not read yet; its faults become ours."""
-        from PIL import Image
-
-        self.limits.check_bytes(len(data), content_type=kind)
-        try:
-            with Image.open(io.BytesIO(data), formats=(_SAFE[kind],)) as picture:
-                self.limits.check_pixels(*picture.size, content_type=kind)
-                yield picture
-        except DecodeError:
-            raise
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-            Image.DecompressionBombError,
-            Image.DecompressionBombWarning,
-        ) as error:
-            raise DecodeError(f"{kind}: the file is damaged ({error})", uri=uri, content_type=kind) from None
 
     # ------------------------------------------------------------------------------------------------- label maps
     def labels(self, plan: MaskPlan, at_ms: float) -> Mapped:

@@ -16,6 +16,7 @@ from smalti.binding import MaskPlan, Resolution, resolve
 from smalti.codecs.limits import Limits
 from smalti.errors import VersionError
 from smalti.records import Frame, Source
+from smalti.server.apart import Apart
 from smalti.server.auth import Gate, Identity, Limiter
 from smalti.server.events import Events
 from smalti.server.jobs import Jobs
@@ -28,6 +29,7 @@ from smalti.server.problems import Refusal
 from smalti.server.safe_io import Doors, Policy
 from smalti.server.security import SLASH
 from smalti.server.settings import Settings, default_cache
+from smalti.server.stills import Stills
 from smalti.server.thumbs import Thumbs
 from smalti.server.watching import Watcher
 from smalti.store import Dataset, DatasetVersion, Store
@@ -112,7 +114,12 @@ class Service:
         self.gate.only_owner = self.doors.policy.own_files
         self.slots = Slots(2 * (os.cpu_count() or 1))
         limits = Limits(max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
-        self.pictures = Pictures(self.doors, limits, memory_bytes=settings.memory_bytes, slots=self.slots)
+        # Who reads own files only has nothing to fear from them; what strangers have stored is decoded apart.
+        cores = os.cpu_count() or 1
+        stills = Stills(limits) if self.doors.policy.own_files else Apart(limits, cores)
+        self.pictures = Pictures(
+            self.doors, limits, memory_bytes=settings.memory_bytes, slots=self.slots, stills=stills
+        )
         self.encoded: Lru[bytes] = Lru(settings.memory_bytes // 4, len)
         self.events = Events(int(time.time() * 1000))
         self.watcher = Watcher(self.store, self.events)
