@@ -3,7 +3,6 @@
  * a clip. */
 #include "video.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -86,37 +85,82 @@ INLINE int is_flat(samples at, unsigned bits) {
     return !differ;
 }
 
-/* The cells of a stretch. Nobody asks which pixels are like their neighbours: at a border of what a codec left hardly any
- * are, and a wrong guess costs more than the look. */
-INLINE void look_up(const uint16_t *cells, samples at, unsigned bits, uint16_t *out) {
-#pragma GCC unroll 16
-    for (size_t k = 0; k < SEGMENT >> bits; k++) {
-        const uint16_t *pair = cells + place_of(at.blue[k], at.red[k]);
-        for (size_t n = k << bits; n < (k + 1) << bits; n++) out[n] = pair[at.luma[n]];
-    }
+/* Chroma of a stretch as Cb << 8 | Cr, SEGMENT >> bits of them: where the cells of a pair begin, in steps of 256. */
+INLINE void pair_up(samples at, unsigned bits, uint16_t pairs[SEGMENT]) {
+#ifdef __SSE2__
+    uint64_t blue = 0, red = 0;
+    size_t n = bits ? SEGMENT >> bits : 8;
+    memcpy(&blue, at.blue, n);
+    memcpy(&red, at.red, n);
+    __m128i both = _mm_unpacklo_epi8(_mm_cvtsi64_si128((int64_t)red), _mm_cvtsi64_si128((int64_t)blue));
+    _mm_storeu_si128((__m128i *)(void *)pairs, both);
+    if (bits) return;
+    memcpy(&blue, at.blue + 8, 8);
+    memcpy(&red, at.red + 8, 8);
+    both = _mm_unpacklo_epi8(_mm_cvtsi64_si128((int64_t)red), _mm_cvtsi64_si128((int64_t)blue));
+    _mm_storeu_si128((__m128i *)(void *)(pairs + 8), both);
+#else
+    for (size_t k = 0; k < SEGMENT >> bits; k++) pairs[k] = (uint16_t)(at.blue[k] << 8 | at.red[k]);
+#endif
 }
 
-/* Cells that nobody asked for before, or of a stretch that is not whole. */
-static __attribute__((noinline)) void match_all(const matcher *legend, samples at, size_t wide, unsigned bits, uint16_t *out) {
-    for (size_t k = 0; k < wide; k++) {
-        uint16_t *cell = &legend->table->cells[place_of(at.blue[k >> bits], at.red[k >> bits]) | at.luma[k]];
-        if (!*cell) *cell = match(legend, at.luma[k], at.blue[k >> bits], at.red[k >> bits]);
-        out[k] = *cell;
-    }
-}
+#define CELL_OF(k) cells[(size_t)pairs[(k) >> bits] << 8 | luma[k]]
 
-/* Cells become labels; counts: exact and void pixels. Whether all cells were known. */
-INLINE int settle(const uint16_t *cells, size_t wide, uint8_t *labels, uint8_t counts[2]) {
-    uint16_t exact = 0, unknown = 0, missing = 0;
-    for (size_t k = 0; k < wide; k++) {
-        labels[k] = (uint8_t)((cells[k] & CELL_LABEL) - 1);
-        exact = (uint16_t)(exact + (cells[k] >> 15));
-        unknown = (uint16_t)(unknown + (cells[k] == 1));
-        missing = (uint16_t)(missing + (cells[k] == 0));
+/* The labels of a whole stretch; nobody asks which pixels are like their neighbours, since at a border of what a codec left
+ * hardly any are, and a wrong guess costs more than the look. Whether all cells were known; counts: exact, void. */
+INLINE int look_up(const uint16_t *cells, samples at, unsigned bits, uint8_t *labels, uint8_t counts[2]) {
+    uint16_t pairs[SEGMENT];
+    const uint8_t *luma = at.luma;
+    pair_up(at, bits, pairs);
+#ifdef __SSE2__
+    __m128i half[2];
+#pragma GCC unroll 2
+    for (size_t n = 0; n < 2; n++) {
+        size_t k = 8 * n;
+        __m128i v = _mm_cvtsi32_si128(CELL_OF(k));
+        v = _mm_insert_epi16(v, CELL_OF(k + 1), 1);
+        v = _mm_insert_epi16(v, CELL_OF(k + 2), 2);
+        v = _mm_insert_epi16(v, CELL_OF(k + 3), 3);
+        v = _mm_insert_epi16(v, CELL_OF(k + 4), 4);
+        v = _mm_insert_epi16(v, CELL_OF(k + 5), 5);
+        v = _mm_insert_epi16(v, CELL_OF(k + 6), 6);
+        half[n] = _mm_insert_epi16(v, CELL_OF(k + 7), 7);
+    }
+    const __m128i one = _mm_set1_epi16(1), zero = _mm_setzero_si128(), label = _mm_set1_epi16(CELL_LABEL);
+    __m128i missing = _mm_or_si128(_mm_cmpeq_epi16(half[0], zero), _mm_cmpeq_epi16(half[1], zero));
+    if (UNLIKELY(_mm_movemask_epi8(missing))) return 0;
+    __m128i unknown = _mm_packs_epi16(_mm_cmpeq_epi16(half[0], one), _mm_cmpeq_epi16(half[1], one));
+    counts[0] = (uint8_t)__builtin_popcount((unsigned)_mm_movemask_epi8(_mm_packs_epi16(half[0], half[1])));
+    counts[1] = (uint8_t)__builtin_popcount((unsigned)_mm_movemask_epi8(unknown));
+    __m128i low = _mm_sub_epi16(_mm_and_si128(half[0], label), one), high = _mm_sub_epi16(_mm_and_si128(half[1], label), one);
+    _mm_storeu_si128((__m128i *)(void *)labels, _mm_packus_epi16(low, high));
+    return 1;
+#else
+    unsigned exact = 0, unknown = 0, missing = 0;
+    for (size_t k = 0; k < SEGMENT; k++) {
+        uint16_t cell = CELL_OF(k);
+        labels[k] = (uint8_t)((cell & CELL_LABEL) - 1);
+        exact += cell >> 15;
+        unknown += cell == 1;
+        missing += cell == 0;
     }
     counts[0] = (uint8_t)exact;
     counts[1] = (uint8_t)unknown;
     return !missing;
+#endif
+}
+
+/* The same where somebody has to be asked, or for a stretch that is not whole. */
+static __attribute__((noinline)) void match_all(const matcher *legend, samples at, size_t wide, unsigned bits,
+                                                uint8_t *labels, uint8_t counts[2]) {
+    counts[0] = counts[1] = 0;
+    for (size_t k = 0; k < wide; k++) {
+        uint16_t *cell = &legend->table->cells[place_of(at.blue[k >> bits], at.red[k >> bits]) | at.luma[k]];
+        if (!*cell) *cell = match(legend, at.luma[k], at.blue[k >> bits], at.red[k >> bits]);
+        labels[k] = (uint8_t)((*cell & CELL_LABEL) - 1);
+        counts[0] = (uint8_t)(counts[0] + (*cell >> 15));
+        counts[1] = (uint8_t)(counts[1] + (*cell == 1));
+    }
 }
 
 typedef struct {
@@ -124,49 +168,38 @@ typedef struct {
     const uint8_t *const *planes, *const *before;
     const matcher *legend;
     uint8_t *labels, *counts;
-    uint16_t *cells;   /* of a row */
-    uint32_t *changed; /* numbers of the stretches of a row that are looked up */
 } labelling;
 
-/* One row; returns how many stretches were labelled. Cells of a whole row are fetched before the first is used. */
+/* One row; returns how many stretches were labelled. */
 INLINE size_t label_row(const labelling *job, size_t row, unsigned bits) {
     const plane_shape *shape = job->shape;
     const uint16_t *table = job->legend->table->cells;
     uint8_t *labels = job->labels + row * shape->width, *counts = job->counts + 2 * row * segments(shape->width);
-    size_t whole = shape->width / SEGMENT, n = 0, flat = 0;
-    for (size_t k = 0; k < whole; k++) {
+    size_t whole = shape->width / SEGMENT, n = 0;
+    for (size_t k = 0; k < whole; k++, counts += 2) {
         samples at = samples_at(job->planes, shape, row, k * SEGMENT);
         if (job->before && is_same(at, samples_at(job->before, shape, row, k * SEGMENT), bits)) continue;
+        n++;
         uint16_t cell = is_flat(at, bits) ? table[place_of(at.blue[0], at.red[0]) | at.luma[0]] : 0;
         if (cell) {
             memset(labels + k * SEGMENT, (uint8_t)((cell & CELL_LABEL) - 1), SEGMENT);
-            counts[2 * k] = cell >> 15 ? SEGMENT : 0;
-            counts[2 * k + 1] = cell == 1 ? SEGMENT : 0;
-            flat++;
-            continue;
+            counts[0] = cell >> 15 ? SEGMENT : 0;
+            counts[1] = cell == 1 ? SEGMENT : 0;
+        } else if (UNLIKELY(!look_up(table, at, bits, labels + k * SEGMENT, counts))) {
+            match_all(job->legend, at, SEGMENT, bits, labels + k * SEGMENT, counts);
         }
-        look_up(table, at, bits, job->cells + k * SEGMENT);
-        job->changed[n++] = (uint32_t)k;
-    }
-    for (size_t i = 0; i < n; i++) {
-        size_t column = job->changed[i] * (size_t)SEGMENT;
-        uint8_t *counted = counts + 2 * job->changed[i];
-        if (LIKELY(settle(job->cells + column, SEGMENT, labels + column, counted))) continue;
-        match_all(job->legend, samples_at(job->planes, shape, row, column), SEGMENT, bits, job->cells + column);
-        settle(job->cells + column, SEGMENT, labels + column, counted);
     }
     size_t rest = shape->width % SEGMENT, column = whole * SEGMENT;
-    if (!rest) return n + flat;
+    if (!rest) return n;
     samples at = samples_at(job->planes, shape, row, column);
     if (job->before) {
         samples old = samples_at(job->before, shape, row, column);
         size_t chroma = ((rest - 1) >> bits) + 1;
         if (!memcmp(at.luma, old.luma, rest) && !memcmp(at.blue, old.blue, chroma) && !memcmp(at.red, old.red, chroma))
-            return n + flat;
+            return n;
     }
-    match_all(job->legend, at, rest, bits, job->cells + column);
-    settle(job->cells + column, rest, labels + column, counts + 2 * whole);
-    return n + flat + 1;
+    match_all(job->legend, at, rest, bits, labels + column, counts);
+    return n + 1;
 }
 
 CLONES static size_t label_rows(const labelling *job) {
@@ -201,18 +234,11 @@ int label_planes(const plane_shape *shape, const uint8_t *const planes[3], const
         legend.green[k] = table->rgb[3 * k + 1];
         legend.blue[k] = table->rgb[3 * k + 2];
     }
-    size_t across = segments(shape->width);
-    labelling job = {shape, planes, before, &legend, labels, counts, malloc(across * SEGMENT * sizeof(uint16_t)),
-                     malloc(across * sizeof(uint32_t))};
-    int status = job.cells && job.changed ? KERNEL_OK : KERNEL_NO_MEMORY;
-    if (!status) {
-        uint64_t found[2] = {0};
-        sums->redone = label_rows(&job);
-        sum_pairs(counts, shape->height * across, found);
-        sums->exact = found[0];
-        sums->unknown = found[1];
-    }
-    free(job.cells);
-    free(job.changed);
-    return status;
+    labelling job = {shape, planes, before, &legend, labels, counts};
+    uint64_t found[2] = {0};
+    sums->redone = label_rows(&job);
+    sum_pairs(counts, shape->height * segments(shape->width), found);
+    sums->exact = found[0];
+    sums->unknown = found[1];
+    return KERNEL_OK;
 }
