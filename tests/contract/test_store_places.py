@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.catalog_places import s3_place
 
+from smalti.cli import main
 from smalti.errors import ConflictError, StorageError, VersionError, VersionFrozen
 from smalti.store import Store, ingest, open_store
 from smalti.testing import frame, frames
@@ -88,3 +89,17 @@ def test_a_store_that_cannot_be_reached_says_so(s3_address: str) -> None:
     options = place.options | {"aws_endpoint": "http://127.0.0.1:1"}
     with pytest.raises((StorageError, VersionError)):
         open_store(place.store_uri, **options, max_retries="0").create_dataset("x")
+
+
+@pytest.mark.postgres
+def test_the_command_line_finds_a_catalog_in_a_database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = request.getfixturevalue("postgres_database")()
+    monkeypatch.setenv("SMALTI_CATALOG", address)
+    for words in (["dataset", "create", "data"], ["version", "create", "data@v1"], ["version", "publish", "data@v1"]):
+        with pytest.raises(SystemExit) as left:
+            main([*words, "--store", str(tmp_path / "store")])
+        assert left.value.code == 0, capsys.readouterr().err
+    assert open_store(tmp_path / "store", catalog_url=address)["data"]["v1"].is_published
+    assert not (tmp_path / "store" / "catalog.sqlite").exists()

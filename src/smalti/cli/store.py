@@ -32,12 +32,13 @@ def maintain(store_uri: str | None, as_json_text: bool) -> None:
 
 
 @store.command()
+@click.option("--files", is_flag=True, help="Also look whether the files are there that frames point to.")
 @store_option
 @json_option
-def verify(store_uri: str | None, as_json_text: bool) -> int:
+def verify(files: bool, store_uri: str | None, as_json_text: bool) -> int:
     """Read everything back and compare it with hashes, counts and references. Exits with 1 when something is wrong."""
     with opened(store_uri) as found, progress("reading everything back"):
-        verdict = found.verify()
+        verdict = found.verify(files=files)
     if not as_json_text and verdict.frames:
         table(("version", "frames"), list(verdict.frames.items()))
     orphans = f"{len(verdict.orphans)} branch(es) without a version: smalti store maintain sweeps them"

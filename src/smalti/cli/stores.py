@@ -1,5 +1,6 @@
 """What the verbs on stores share: which store, dataset and version, how they complete, and how things are listed."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from smalti.store import Dataset, DatasetVersion
 
 __all__ = [
+    "completed",
     "dataset_argument",
     "dataset_row",
     "opened",
@@ -35,10 +37,15 @@ store_option = click.option(
 
 @contextmanager
 def opened(store_uri: str | None) -> "Iterator[Any]":
-    """The store that is meant (or the server that speaks for one), closed at the end."""
+    """The store that is meant (or the server that speaks for one), closed at the end.
+
+    A catalog in PostgreSQL is named by the environment variable SMALTI_CATALOG: it may hold a password.
+    """
     from smalti.opening import open as open_any
 
-    store = open_any(store_uri)
+    catalog = os.environ.get("SMALTI_CATALOG")
+    is_server = (store_uri or "").startswith(("http://", "https://"))
+    store = open_any(store_uri, **({"catalog_url": catalog} if catalog and not is_server else {}))
     try:
         yield store
     finally:
@@ -58,12 +65,13 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 
 # --------------------------------------------------------------------------------------------------------- completion
-def _names(context: click.Context, list_: Callable[[Any], list[str]], begun: str) -> list[str]:
+def completed(context: click.Context, list_: Callable[[Any], list[str]], begun: str) -> list[str]:
     """Names in the store that the line so far speaks of; none where it cannot be opened, and none is made."""
     from smalti.store.store import default_store_uri
 
     uri = context.params.get("store_uri") or default_store_uri()
-    if "://" not in uri and not (Path(uri) / "catalog.sqlite").is_file():
+    is_here = "://" in uri or "SMALTI_CATALOG" in os.environ or (Path(uri) / "catalog.sqlite").is_file()
+    if not is_here:
         return []
     try:
         with opened(uri) as store:
@@ -73,7 +81,7 @@ def _names(context: click.Context, list_: Callable[[Any], list[str]], begun: str
 
 
 def _datasets(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-    return _names(context, lambda store: [dataset.name for dataset in store], begun)
+    return completed(context, lambda store: [dataset.name for dataset in store], begun)
 
 
 def _versions(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
@@ -84,7 +92,7 @@ def _versions(context: click.Context, _: click.Parameter, begun: str) -> list[st
         meant = [store[dataset]] if dataset else list(store)
         return [f"{dataset or found.name}@{version.name}" for found in meant for version in found.versions()]
 
-    return _names(context, listed, begun)
+    return completed(context, listed, begun)
 
 
 def versions_of(argument: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
@@ -92,7 +100,7 @@ def versions_of(argument: str) -> Callable[[click.Context, click.Parameter, str]
 
     def complete(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
         dataset = str(context.params.get(argument) or "").rpartition("@")[0]
-        return _names(context, lambda store: [version.name for version in store[dataset].versions()], begun)
+        return completed(context, lambda store: [version.name for version in store[dataset].versions()], begun)
 
     return complete
 

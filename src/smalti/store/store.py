@@ -210,11 +210,15 @@ class Store:
 
         return maintain(self, **options)
 
-    def verify(self) -> "Verdict":
-        """Read everything back and compare it with hashes, counts and references."""
+    def verify(self, *, files: bool = False) -> "Verdict":
+        """Read everything back and compare it with hashes, counts and references.
+
+        Args:
+            files: also look whether the files are there that frames point to, and what they were when uploaded.
+        """
         from smalti.store.verify import verify
 
-        return verify(self)
+        return verify(self, files=files)
 
     def backup(
         self, uri: str | os.PathLike[str], *, catalog_url: str | None = None, **storage_options: Any

@@ -1,11 +1,15 @@
 """Reading everything back: rows against their hashes, versions against the catalog, branches against versions."""
 
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from smalti import storage
 from smalti.errors import SmaltiError
+from smalti.records import Frame
 from smalti.store.derive import derive
 from smalti.store.engine import Branch
 from smalti.store.rowhash import hash_rows, hash_strings
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Verdict", "verify"]
 
+Files = dict[str, tuple[str, str | None]]
+"""URI → the frame that points to it, and the SHA-256 that is kept."""
+
+_AT_ONCE = 16
 _FOLLOWING = ("labels", "labelsets", "roi_ls", "roi_conf", "meta_kv")
 
 
@@ -28,11 +36,13 @@ class Verdict(msgspec.Struct):
         frames: frames read, by DATASET@VERSION.
         problems: what is wrong, in words; empty = all is well.
         orphans: branches without a version; the sweep of `maintain` removes them.
+        files: how many files that frames point to were looked at; None = none was to be.
     """
 
     frames: dict[str, int] = {}
     problems: list[str] = []
     orphans: list[str] = []
+    files: int | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -40,18 +50,65 @@ class Verdict(msgspec.Struct):
         return not self.problems
 
 
-def verify(store: "Store") -> Verdict:
-    """Read every frame of every version and compare it with its hash; compare versions with the catalog."""
+def verify(store: "Store", *, files: bool = False) -> Verdict:
+    """Read every frame of every version and compare it with its hash; compare versions with the catalog.
+
+    Args:
+        files: also look whether the files are there that frames point to, each once; those whose SHA-256 the store
+            knows (from their upload) are read and compared.
+    """
     verdict = Verdict()
+    known: Files | None = {} if files else None
     for dataset in store.datasets():
         try:
-            _verify_dataset(dataset, verdict)
+            _verify_dataset(dataset, verdict, known)
         except SmaltiError as error:
             verdict.problems.append(f"{dataset.name}: {error}")
+    if known is not None:
+        _verify_files(known, verdict)
     return verdict
 
 
-def _verify_dataset(dataset: "Dataset", verdict: Verdict) -> None:
+def _note_files(name: str, frames: list[Frame], known: Files) -> None:
+    """Which files the frames point to, with who is the first to do so, and the hash that is kept with them."""
+    for frame in frames:
+        for source in frame.sources:
+            kept = source.meta.get("hash")
+            hashes = kept if isinstance(kept, dict) else {}
+            masks = hashes.get("mask_source")
+            listed = (
+                masks if isinstance(masks, list) and len(masks) == len(source.masks) else [None] * len(source.masks)
+            )
+            found = [(source.uri, hashes.get("source"))]
+            found += [(mask.uri, digest) for mask, digest in zip(source.masks, listed, strict=True)]
+            if source.preview is not None:
+                found.append((source.preview.uri, hashes.get("preview_source")))
+            for uri, digest in found:
+                if uri and (uri not in known or (known[uri][1] is None and digest)):
+                    known[uri] = f"{name}: frame {frame.id!r}", digest or None
+
+
+def _verify_files(known: Files, verdict: Verdict) -> None:
+    verdict.files = len(known)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="smalti-verify") as pool:
+        troubles = pool.map(_trouble_with, known, [digest for _, digest in known.values()])
+        for (uri, (where, _)), trouble in zip(known.items(), troubles, strict=True):
+            if trouble is not None:
+                verdict.problems.append(f"{where}: {uri} {trouble}")
+
+
+def _trouble_with(uri: str, digest: str | None) -> str | None:
+    try:
+        if digest is None:
+            return None if storage.exists(uri) else "is not there"
+        return None if hashlib.sha256(storage.fetch(uri)).hexdigest() == digest else "is not what was uploaded"
+    except FileNotFoundError:
+        return "is not there"
+    except OSError as error:
+        return f"cannot be read: {error}"
+
+
+def _verify_dataset(dataset: "Dataset", verdict: Verdict, files: Files | None) -> None:
     branches = dataset.engine.branches()
     versions = dataset.versions()
     known = {version.id for version in versions}
@@ -68,12 +125,12 @@ def _verify_dataset(dataset: "Dataset", verdict: Verdict) -> None:
             verdict.problems.append(f"{name}: it is published without a pinned commit")
             continue
         try:
-            _verify_version(name, version, verdict)
+            _verify_version(name, version, verdict, files)
         except SmaltiError as error:
             verdict.problems.append(f"{name}: {error}")
 
 
-def _verify_version(name: str, version: "DatasetVersion", verdict: Verdict) -> None:
+def _verify_version(name: str, version: "DatasetVersion", verdict: Verdict, files: Files | None) -> None:
     rows = version.rows()
     hashes = []
     wrong: list[str] = []
@@ -88,7 +145,9 @@ def _verify_version(name: str, version: "DatasetVersion", verdict: Verdict) -> N
         if is_wrong.any():
             ids = batch.column("id").to_pylist()
             wrong += [f"frame {ids[i]!r} is not what its hash says" for i in np.flatnonzero(is_wrong)[:5]]
-        from_rows(truth)
+        frames = from_rows(truth)
+        if files is not None:
+            _note_files(name, frames, files)
     found = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
     verdict.frames[name] = len(found)
     verdict.problems += [f"{name}: {text}" for text in dict.fromkeys(wrong)]
