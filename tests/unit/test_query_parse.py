@@ -182,3 +182,10 @@ def test_a_quoted_value_is_read_back() -> None:
     for value in ['a "b"', "back\\slash", "car*", "", "AND"]:
         if value:
             assert parse(f"label:{quote(value)}") == roi(label(value, "phrase"))
+
+
+def test_a_slip_in_the_field_of_a_label_keeps_the_label() -> None:
+    with pytest.raises(QueryError) as caught:
+        parse("label:car AND (mask.car.pixel:1)")
+    assert caught.value.column == 15
+    assert caught.value.completions[:2] == ("mask.car.pixels", "mask.car.share")

@@ -8,7 +8,7 @@ import msgspec
 
 from smalti import wire
 from smalti.cli.output import as_json, json_option, say, table
-from smalti.cli.stores import opened, store_option
+from smalti.cli.stores import completed, opened, store_option, version_argument
 from smalti.errors import QueryError
 
 if TYPE_CHECKING:
@@ -17,9 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["query", "split"]
 
 
+def _completed(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """How a query about the version that the line names could go on."""
+    from smalti.query import complete
+    from smalti.store.words import VersionWords
+
+    def listed(store: Any) -> list[str]:
+        words = VersionWords(store.version(context.params["reference"]).table)
+        return [begun[: found.start] + found.text for found in complete(begun, words=words)]
+
+    return completed(context, listed, begun)
+
+
 @click.command()
-@click.argument("reference", metavar="DATASET@VERSION")
-@click.argument("text", metavar="QUERY", default="")
+@version_argument()
+@click.argument("text", metavar="QUERY", default="", shell_complete=_completed)
 @click.option("--count", "only_count", is_flag=True, help="Print only how many frames match.")
 @click.option("--table", "as_table", is_flag=True, help="Print a table (the default).")
 @click.option("--sql", is_flag=True, help="Show what the store is asked and what is left to be evaluated.")
@@ -112,7 +124,7 @@ def _labels(frame: Any) -> list[str]:
 
 
 @click.command()
-@click.argument("reference", metavar="DATASET@VERSION")
+@version_argument()
 @click.option(
     "--part",
     "parts",

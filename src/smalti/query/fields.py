@@ -155,9 +155,11 @@ def _mask(rest: str, name: str, of: str | None) -> Field:
     label, _, field = path.rpartition(".")
     if label and field in ("share", "pixels"):
         return Field("mask", field, of=label)
-    raise UnknownField(
-        f"a mask has no field {rest!r}" if rest else f"{name} lacks a field", _near(f"mask.{rest}", "view")
-    )
+    near = _near(f"mask.{rest}", "view")
+    if label:
+        last = difflib.get_close_matches(field, ("share", "pixels"), n=1, cutoff=0) or ["share"]
+        near = tuple(dict.fromkeys([f"mask.{label}.{name}" for name in (*last, "share", "pixels")] + list(near)))[:4]
+    raise UnknownField(f"a mask has no field {rest!r}" if rest else f"{name} lacks a field", near)
 
 
 def _near(name: str, mode: Mode) -> tuple[str, ...]:
