@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +124,7 @@ def frame(number: int, **more: Any) -> dict[str, Any]:
 class Running:
     """A server on a port, in a thread of this process."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(self, folder: Path, port: int = 0, wrap: Callable[[Any], Any] = lambda inner: inner) -> None:
         self.folder = folder
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -133,7 +133,8 @@ class Running:
         self.server = create_app(Settings(store=str(folder / "store"), port=self.port, thumbs=folder / "thumbs"))
         base = f"http://127.0.0.1:{self.port}"
         self.variables = variables(self.server.service, base, file=folder / "env")
-        config = uvicorn.Config(mount(self.server), log_config=None, access_log=False, ws="none")
+        self.application: Any = wrap(mount(self.server))
+        config = uvicorn.Config(self.application, log_config=None, access_log=False, ws="none")
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self.socket]})
         self._thread.start()
