@@ -15,7 +15,7 @@ from smalti import storage, wire
 from smalti.errors import FrameError, StorageError, VersionError
 from smalti.facts import MaskFacts
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
-from smalti.store import Dataset, Store, open_store
+from smalti.store import Dataset, Store, ingest, open_store
 from smalti.store.upload import Uploader
 from smalti.testing import frame, frames
 
@@ -153,6 +153,39 @@ def test_facts_at_import_and_after_an_edit(data: Dataset, tmp_path: Path) -> Non
     assert version.rows().count("px_known") == 0
     version.publish(facts=True)
     assert version.stats["frames_with_facts"] == 1
+
+
+@pytest.mark.parametrize("is_bulk", [False, True])
+def test_an_edit_keeps_the_counts_of_masks_that_did_not_change(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_bulk: bool
+) -> None:
+    if is_bulk:
+        monkeypatch.setattr(ingest, "FEW", 1)
+    version = data.create_version("v")
+    before = [masked(tmp_path, name, 2) for name in "abcdef"]
+    assert version.add_frames([*before, Frame(id="bare", sources=[Source(id="s", uri="u")])], facts=True) == []
+    replace = msgspec.structs.replace
+    box = Roi(label=["tree"], poly=[0, 0, 1, 0, 1, 1], sources=["s"])
+    other = Roi(label=["truck"], mask=RoiMask(id="seg", value=[1, 2, 3]))
+    moved = replace(before[4].sources[0], masks=[Mask(id="seg", uri="elsewhere.png")])
+    edited = [
+        replace(before[0], meta={"edited": True}),
+        replace(before[1], rois=[box, *before[1].rois]),
+        replace(before[2], rois=[other]),
+        replace(before[4], sources=[moved]),
+        replace(before[5], rois=[]),
+    ]
+    columns = ["id", "px_known", "px_count", "px_bucket", "px_void", "px_masks"]
+    counted = {row["id"]: row for row in version.rows().table(columns).to_pylist()}
+    version.update_frame(edited[0])
+    assert version.update_frames([*edited, Frame(id="new", sources=[Source(id="s", uri="u")])]) == []
+    found = {row["id"]: row for row in version.rows().table(columns).to_pylist()}
+    assert {id_ for id_, row in found.items() if row["px_known"]} == {"a", "b", "d", "bare"}
+    assert {id_: found[id_] for id_ in ("a", "b", "d", "bare")} == {
+        id_: counted[id_] for id_ in ("a", "b", "d", "bare")
+    }
+    assert version.get_record("b").rois[0] == box
+    assert data.store.verify().problems == []
 
 
 # ------------------------------------------------------------------------------------------------- upkeep and verify

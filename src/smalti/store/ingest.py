@@ -25,6 +25,7 @@ from smalti.parallel import available_cores
 from smalti.records import Frame
 from smalti.store.derive import derive
 from smalti.store.engine import Branch, where_in
+from smalti.store.keeping import keep_facts
 from smalti.store.promoted import conform
 from smalti.store.rowhash import hash_strings
 from smalti.store.schema import to_rows
@@ -192,10 +193,12 @@ class Bulk:
     Args:
         branch: the head of the draft.
         before: called before every write; keeps the lease alive and raises if it is lost.
+        keeps_facts: a frame that replaces one keeps its counts if its masks did not change.
     """
 
-    def __init__(self, branch: Branch, before: Callable[[], None]) -> None:
+    def __init__(self, branch: Branch, before: Callable[[], None], *, keeps_facts: bool = False) -> None:
         self._branch = branch
+        self._keeps_facts = keeps_facts
         self._before = before
         self._seen: list[NDArray[np.uint64]] = []
         self._known_version = branch.version
@@ -268,7 +271,8 @@ class Bulk:
         repeated = np.ones(len(hashes), np.bool_)
         repeated[np.unique(hashes, return_index=True)[1]] = False
         again = np.isin(hashes, hashes[is_seen | repeated])
-        version = self._branch.upsert(last_of_each(rows.filter(pa.array(again))))
+        edited = last_of_each(rows.filter(pa.array(again)))
+        version = self._branch.upsert(keep_facts(self._branch, edited) if self._keeps_facts else edited)
         if version == self._known_version + 1:
             self._known_version = version
         left: list[pa.RecordBatch] = rows.filter(pa.array(~again)).to_batches()

@@ -12,6 +12,7 @@ from smalti.records import Frame
 from smalti.store import ingest
 from smalti.store.derive import derive
 from smalti.store.ingest import Bulk, Failed
+from smalti.store.keeping import keep_facts
 from smalti.store.promoted import conform
 from smalti.store.schema import to_rows
 
@@ -30,6 +31,7 @@ def load(
     *,
     upload_to: str | None,
     with_facts: bool,
+    keeps_facts: bool = False,
     progress: Callable[[int], None] | None,
 ) -> list[Failed]:
     """See `DatasetVersion.add_frames`."""
@@ -48,9 +50,9 @@ def load(
         count = counter(version)
     few = list(islice(records, ingest.FEW + 1))
     if len(few) <= ingest.FEW:
-        _load_few(version, few, count, failed)
+        _load_few(version, few, count, failed, keeps_facts)
     else:
-        load_rows(version, _rows(chain(few, records), count, failed))
+        load_rows(version, _rows(chain(few, records), count, failed), keeps_facts=keeps_facts)
     return failed
 
 
@@ -75,14 +77,20 @@ def _told(records: Iterable[Frame], progress: Callable[[int], None]) -> Iterator
     progress(number)
 
 
-def _load_few(version: "DatasetVersion", records: list[Frame], count: Count | None, failed: list[Failed]) -> None:
+def _load_few(
+    version: "DatasetVersion",
+    records: list[Frame],
+    count: Count | None,
+    failed: list[Failed],
+    keeps_facts: bool = False,
+) -> None:
     with version.writing() as branch:
         batches = list(_rows(records, count, failed))
         if not batches:
             return
         schema = branch.schema
         rows = ingest.last_of_each(pa.Table.from_batches([conform(batch, schema) for batch in batches]))
-        branch.upsert(rows)
+        branch.upsert(keep_facts(branch, rows) if keeps_facts else rows)
         settle_if_disturbed(version, branch, rows.column("id").to_pylist())
 
 
@@ -104,9 +112,13 @@ def _rows(records: Iterable[Frame], count: Count | None, failed: list[Failed]) -
             yield rows
 
 
-def load_rows(version: "DatasetVersion", batches: Iterable[pa.RecordBatch]) -> None:
+def load_rows(version: "DatasetVersion", batches: Iterable[pa.RecordBatch], *, keeps_facts: bool = False) -> None:
     """Whole rows into a draft, under its lease."""
-    with version.lease("a bulk load") as renew, version.writing() as branch, Bulk(branch, renew) as bulk:
+    with (
+        version.lease("a bulk load") as renew,
+        version.writing() as branch,
+        Bulk(branch, renew, keeps_facts=keeps_facts) as bulk,
+    ):
         for batch in batches:
             bulk.add(batch)
 
@@ -117,7 +129,7 @@ def save(version: "DatasetVersion", item: Any, if_match: str | None) -> str:
     rows = derive(to_rows([record]))
     etag = f"{rows.column('etag')[0].as_py():016x}"
     with version.writing() as branch:
-        rows = conform(rows, branch.schema)
+        rows = keep_facts(branch, conform(rows, branch.schema))
         if if_match is None:
             branch.upsert(rows)
             settle_if_disturbed(version, branch, [record.id or ""])

@@ -16,6 +16,7 @@ from smalti.store.changes import MISSING, changes, parts_of, rebuilt, same
 from smalti.store.derive import derive
 from smalti.store.diff import Touched, common_point, compare_rows
 from smalti.store.engine import Branch, where_in
+from smalti.store.keeping import keep_facts
 from smalti.store.promoted import conform
 from smalti.store.rows import VersionRow
 from smalti.store.schema import SCHEMA, TRUTH, from_rows, to_rows
@@ -153,7 +154,8 @@ def _apply(target: Branch, theirs: Branch, plan: _Plan, renew: Callable[[], None
             target.upsert(pa.Table.from_batches(batches))
     for start in range(0, len(plan.written), _AT_ONCE):
         renew()
-        target.upsert(pa.Table.from_batches([conform(derive(to_rows(plan.written[start : start + _AT_ONCE])), schema)]))
+        rows = conform(derive(to_rows(plan.written[start : start + _AT_ONCE])), schema)
+        target.upsert(keep_facts(target, rows))
     for start in range(0, len(plan.deleted), _AT_ONCE):
         renew()
         target.delete(where_in("id", plan.deleted[start : start + _AT_ONCE]))

@@ -314,9 +314,18 @@ class DatasetVersion:
 
         return export_frames(self, os.fspath(path))
 
-    def update_frames(self, frames: Iterable[Any], **options: Any) -> list[Failed]:
-        """Replace frames that are there, and add those that are not: `add_frames` by the name for edits."""
-        return self.add_frames(frames, **options)
+    def update_frames(
+        self,
+        frames: Iterable[Any],
+        *,
+        upload_to: str | None = None,
+        facts: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Failed]:
+        """Store edited frames: as `add_frames`, but what was counted of masks that did not change is kept."""
+        from smalti.store.loading import load
+
+        return load(self, frames, upload_to=upload_to, with_facts=facts, keeps_facts=True, progress=progress)
 
     def update_frame(self, frame: Any, *, if_match: str | None = None) -> str:
         """Save one frame and return its new etag.
