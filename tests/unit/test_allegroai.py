@@ -353,6 +353,28 @@ def test_annotations_are_built_and_come_back_as_their_classes() -> None:
     assert [type(each) for each in SingleFrame.from_dict(frame.to_dict()).annotations] == [type(each) for each in made]
 
 
+@pytest.mark.parametrize(
+    ("kind", "argument", "values"),
+    [
+        (dataframe.Polygon2D, "polygon_xy", [0, 0, 4, 0, 4, 3]),
+        (dataframe.ComplexPolygon2D, "polygons_xy", [[0, 0, 4, 0, 4, 3], [9, 9, 10, 9, 10, 10]]),
+        (dataframe.Polygon3D, "polygon_xyz", [0, 0, 1, 4, 0, 1, 4, 3, 1]),
+        (dataframe.ComplexPolygon3D, "polygons_xyz", [[0, 0, 1, 4, 0, 1, 4, 3, 1]]),
+        (dataframe.KeyPoints2D, "keypoints_xy", [1, 2, 3, 4]),
+        (dataframe.KeyPoints3D, "keypoints_xyz", [1, 2, 3]),
+        (dataframe.Ellipse2D, "ellipse2d_xyrrt", [5, 5, 2, 1, 0]),
+        (dataframe.BoundingBox2D, "bounding_box_xywh", [1, 2, 3, 4]),
+        (dataframe.BoundingBox3D, "bounding_box_3d_xyzwhxyzwh", [0, 0, 0, 2, 2, 1, 1, 1, 2, 2]),
+    ],
+)
+def test_coordinates_come_first_or_by_name(kind: Any, argument: str, values: Any) -> None:
+    named = kind(**{argument: values}, labels=["car"], confidence=0.5)
+    placed = kind(values, None, ["car"], 0.5)
+    assert (named.values, named.labels, named.confidence) == (placed.values, placed.labels, placed.confidence)
+    with pytest.raises(TypeError, match=argument):
+        kind(labels=["car"])
+
+
 def test_custom_types_are_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataframe, "_REGISTERED", {})
 

@@ -4,8 +4,8 @@
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from smalti import annotations as ours
 from smalti.allegroai.naming import UsageError
@@ -72,85 +72,80 @@ class Mask(ours.MaskAnnotation):
         super().__init__(mask_rgb, mask_id, id=id, labels=labels, confidence=confidence, metadata=metadata)
 
 
-class Polygon2D(ours.Polygon2D):
+class _Shape:
+    """The first argument of a shape is its coordinates, under a name of the shape's own."""
+
+    __slots__ = ()
+    argument: ClassVar[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        coordinates = (kwargs.pop(self.argument),) if self.argument in kwargs and not args else ()
+        if not args and not coordinates:
+            raise TypeError(f"{type(self).__name__}() lacks the argument {self.argument!r}")
+        super().__init__(*coordinates, *args, **kwargs)
+
+
+class Polygon2D(_Shape, ours.Polygon2D):
     """A closed polygon x0, y0, x1, y1, …"""
 
     __slots__ = ()
-
-    def __init__(self, polygon_xy: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(polygon_xy, *args, **kwargs)
+    argument = "polygon_xy"
 
 
-class ComplexPolygon2D(ours.ComplexPolygon2D):
+class ComplexPolygon2D(_Shape, ours.ComplexPolygon2D):
     """A polygon of several rings."""
 
     __slots__ = ()
-
-    def __init__(self, polygons_xy: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(polygons_xy, *args, **kwargs)
+    argument = "polygons_xy"
 
 
-class Polygon3D(ours.Polygon3D):
+class Polygon3D(_Shape, ours.Polygon3D):
     """A closed polygon x, y, z, …"""
 
     __slots__ = ()
-
-    def __init__(self, polygon_xyz: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(polygon_xyz, *args, **kwargs)
+    argument = "polygon_xyz"
 
 
-class ComplexPolygon3D(ours.ComplexPolygon3D):
+class ComplexPolygon3D(_Shape, ours.ComplexPolygon3D):
     """A polygon in 3-d of several rings."""
 
     __slots__ = ()
-
-    def __init__(self, polygons_xyz: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(polygons_xyz, *args, **kwargs)
+    argument = "polygons_xyz"
 
 
-class KeyPoints2D(ours.KeyPoints2D):
+class KeyPoints2D(_Shape, ours.KeyPoints2D):
     """Points x0, y0, x1, y1, …"""
 
     __slots__ = ()
-
-    def __init__(self, keypoints_xy: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(keypoints_xy, *args, **kwargs)
+    argument = "keypoints_xy"
 
 
-class KeyPoints3D(ours.KeyPoints3D):
+class KeyPoints3D(_Shape, ours.KeyPoints3D):
     """Points x, y, z, …"""
 
     __slots__ = ()
-
-    def __init__(self, keypoints_xyz: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(keypoints_xyz, *args, **kwargs)
+    argument = "keypoints_xyz"
 
 
-class Ellipse2D(ours.Ellipse2D):
+class Ellipse2D(_Shape, ours.Ellipse2D):
     """cx, cy, rx, ry, theta in radians."""
 
     __slots__ = ()
-
-    def __init__(self, ellipse2d_xyrrt: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(ellipse2d_xyrrt, *args, **kwargs)
+    argument = "ellipse2d_xyrrt"
 
 
-class BoundingBox2D(ours.BoundingBox2D):
+class BoundingBox2D(_Shape, ours.BoundingBox2D):
     """x, y, w, h and maybe an angle in radians."""
 
     __slots__ = ()
-
-    def __init__(self, bounding_box_xywh: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(bounding_box_xywh, *args, **kwargs)
+    argument = "bounding_box_xywh"
 
 
-class BoundingBox3D(ours.BoundingBox3D):
+class BoundingBox3D(_Shape, ours.BoundingBox3D):
     """x, y, z, w, h of the front face, then of the back face."""
 
     __slots__ = ()
-
-    def __init__(self, bounding_box_3d_xyzwhxyzwh: Iterable[Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(bounding_box_3d_xyzwhxyzwh, *args, **kwargs)
+    argument = "bounding_box_3d_xyzwhxyzwh"
 
 
 class ImageAnnotation(ours.ImageAnnotation):
