@@ -35,7 +35,7 @@ PAGES = {
     "viewer-clip": f"{V1}/frames/clip?t=1400",
     "viewer-play": f"{V1}/frames/clip?t=1000",
     "viewer-keys": f"{V1}/frames/street_04",
-    "viewer-conflict": f"{V2}/frames/street_02",
+    "viewer-conflict": "/datasets/parking/versions/v1/frames/street_02",
     "viewer-group": f"{V1}/frames/rig%2F0001?src=*",
     "viewer-zoom": f"{V1}/frames/mixed?masks=seg:0.5,glow:0.8&view=6,430,170",
     "compare": "",
@@ -98,8 +98,8 @@ def conflict(page: Any) -> None:
     page.unroute("**/frames/street_02")
     page.evaluate(
         """async () => {
-            const versions = await (await fetch('/api/v1/datasets/street/versions')).json();
-            const path = `/api/v1/versions/${versions[1].id}/frames/street_02`;
+            const versions = await (await fetch('/api/v1/datasets/parking/versions')).json();
+            const path = `/api/v1/versions/${versions[0].id}/frames/street_02`;
             const now = await fetch(path);
             const body = await now.json();
             await fetch(path, {method: 'PATCH', body: JSON.stringify({meta: {...body.frame.meta, seen: Date.now()}}),

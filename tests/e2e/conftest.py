@@ -32,8 +32,9 @@ def idle(page: Any, quiet_ms: int = 120) -> None:
                 const ends = performance.getEntriesByType('resource').map((e) => e.responseEnd);
                 const last = Math.max(started, ...ends);
                 const waits = document.querySelector('[data-thumb=asked], .thumb.waiting, .spinner');
+                const counts = [...document.querySelectorAll('.total')].some((e) => e.textContent === '…');
                 const drawn = performance.now() - last > quiet && document.readyState === 'complete';
-                if (drawn && (!waits || performance.now() - last > 3000)) done();
+                if (drawn && (!(waits || counts) || performance.now() - last > 3000)) done();
                 else setTimeout(look, 20);
             };
             look();

@@ -70,6 +70,7 @@ def build_store(folder: Path) -> Scene:
     v1.compute_facts()
     v1.publish("errors", force=True)
     v2 = v1.child("v2")
+    v2.set_metadata({"camera": {"height_m": 1.4, "fov": 90}, "reviewed_by": ["ada"], "purpose": "lane changes"})
     changed = v2.get_record("street_03")
     changed.sources[0].masks[0].uri = frames[4].sources[0].masks[0].uri
     changed.rois = changed.rois[:-1]

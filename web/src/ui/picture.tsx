@@ -1,6 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asLine, colorOf, hex, type Rgb, rgba } from "../lib/format";
 import { ask, known, type Thumb, type ThumbShape, type Wanted } from "../lib/thumbs";
+import { ringsOf } from "../viewer/shapes";
 
 const OPACITY = 0.55;
 
@@ -90,8 +91,13 @@ function outline(context: CanvasRenderingContext2D, { shape, points }: ThumbShap
     }
     context.fill();
   } else {
-    for (let i = 0; i + 1 < points.length; i += 2) context.lineTo(points[i]! * scale, points[i + 1]! * scale);
-    context.closePath();
+    for (const ring of ringsOf(points)) {
+      ring.forEach(([x, y], i) => {
+        if (i) context.lineTo(x * scale, y * scale);
+        else context.moveTo(x * scale, y * scale);
+      });
+      context.closePath();
+    }
   }
   context.stroke();
 }

@@ -7,6 +7,8 @@ import { nearest } from "./shapes";
 import type { Viewer } from "./state";
 
 const AHEAD = 40;
+const FIRST = 12;
+const PATIENCE_MS = 1500;
 const AT_ONCE = 3;
 const LONGEST = 640;
 const KEPT = 240;
@@ -42,6 +44,12 @@ class MaskTrack {
     }
     this.pump();
     return this.maps.get(index) ?? null;
+  }
+
+  /** Whether the maps that come first are here: playing before that would show pictures without masks. */
+  hasFirst(index: number): boolean {
+    for (let i = index; i < Math.min(this.pts.length, index + FIRST); i++) if (!this.maps.get(i)) return false;
+    return true;
   }
 
   stop(): void {
@@ -107,8 +115,16 @@ export function Playback({ viewer }: { viewer: Viewer }) {
     for (const track of tracks) track.at(nearest(pts, from));
     player.currentTime = (from - start) / 1000 + 0.001;
     asked = player.requestVideoFrameCallback(shown);
-    void player.play().catch(() => undefined);
+    const began = performance.now();
+    const timer = setInterval(() => {
+      const shownMasks = tracks.filter(({ layer }) => layer.visible.value);
+      const ready = shownMasks.every((track) => track.hasFirst(nearest(pts, from)));
+      if (!ready && performance.now() - began < PATIENCE_MS) return;
+      clearInterval(timer);
+      void player.play().catch(() => undefined);
+    }, 30);
     return () => {
+      clearInterval(timer);
       player.cancelVideoFrameCallback(asked);
       for (const track of tracks) track.stop();
     };
