@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from tests.clearml_wire import Running, frame
 
 from smalti import wire
-from smalti.cli.pull import pull
+from smalti.cli.pull import Peer, pull
 from smalti.store import Store, open_store
 
 
@@ -23,6 +23,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 def fill(store: Store) -> None:
     """A dataset in a project: a published version, a child that lost and gained frames, a draft; and a view."""
     dataset = store.create_dataset("street", "a/b", description="words", tags=["t"], metadata={"k": [1]})
+    dataset.declare("meta.emb", "vector[2,l2_norm]")
     first = dataset.create_version("v1", description="first")
     assert first.add_frames([frame(n, odd={"n": n}) for n in range(5)]) == []
     first.set_metadata({"season": "winter", "mask_labels": {"_all_": [{"value": [1, 2, 3], "labels": ["sky"]}]}})
@@ -70,6 +71,8 @@ def test_everything_comes_over(running: Running, tmp_path: Path) -> None:
             ["t"],
             {"k": [1]},
         )
+        assert dataset.declared == {"meta.emb": "vector[2,l2_norm]"}
+        assert dataset["v2"].nearest([7.0, 1.0], 1, "meta.emb", metric="l2_norm") == [("e007", 1.0)]
         states = {version.name: (version.state, [p.name for p in version.parents]) for version in dataset.versions()}
         assert states == {"v1": ("published", []), "v2": ("published", ["v1"]), "draft": ("draft", [])}
         assert dataset["v1"].metadata == theirs["street"]["v1"].metadata
@@ -102,6 +105,26 @@ def test_a_wrong_key_is_refused(running: Running, tmp_path: Path) -> None:
     assert "wrong" in str(done.exception)
     done = CliRunner().invoke(pull, [f"{address}/nowhere", *keys, "--store", str(tmp_path / "ours")])
     assert done.exception is not None
+
+
+@pytest.mark.parametrize("form", ["json", "jsonlines"])
+def test_what_a_server_exports(running: Running, tmp_path: Path, form: str) -> None:
+    fill(running.server.service.store)
+    version = running.server.service.store["street"]["v1"]
+    keys = [running.variables[f"CLEARML_API_{name}_KEY"] for name in ("ACCESS", "SECRET")]
+    peer = Peer(running.variables["CLEARML_API_HOST"], *keys)
+    spec = {"versions": [{"dataset": version.dataset.id, "version": version.id}]}
+    asked = {"dataview": spec, "download_type": form}
+    made = peer.ask("frames.prepare_download_for_dataview", asked)["prepare_id"]
+    url = f"{peer.address}/frames.download_for_dataview"
+    got = peer._http.get(url, params={"prepare_id": made}, headers=peer._headers)
+    peer.close()
+    path = tmp_path / f"frames.{form}"
+    path.write_bytes(got.content)
+    done = CliRunner().invoke(pull, [str(path), "street@v1", "--store", str(tmp_path / "ours")], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    with open_store(tmp_path / "ours") as ours:
+        assert list(contents(ours).values()) == [contents(running.server.service.store)["a/b/street@v1"]]
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])

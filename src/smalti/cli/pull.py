@@ -136,6 +136,7 @@ def pull_all(
             continue
         target = _dataset(store, found, place)
         ids[found["id"]] = target.id
+        _declare_vectors(peer, target, found["id"])
         done += _versions(peer, target, found["id"], ids)
     if views:
         _views(peer, store, projects, ids)
@@ -155,6 +156,22 @@ def _dataset(store: "Store", found: Mapping[str, Any], project: str | None) -> "
         tags=found.get("tags") or (),
         metadata=found.get("metadata") or {},
     )
+
+
+def _declare_vectors(peer: Peer, target: "Dataset", source: str) -> None:
+    """Paths that the server knows as vectors get a column here; a server that cannot say has none."""
+    from smalti.store.dense import METRICS
+
+    try:
+        fields = peer.ask("datasets.get_vector_fields", {"datasets": [source]}).get("fields") or []
+    except VersionError:
+        return
+    for field in fields:
+        path, said = field.get("key"), field.get("properties") or {}
+        dims, metric = said.get("dims"), said.get("similarity")
+        is_ours = isinstance(path, str) and path.startswith("meta.") and path not in target.declared
+        if is_ours and isinstance(dims, int) and said.get("element_type", "float") in ("float", "byte"):
+            target.declare(path, f"vector[{dims},{metric}]" if metric in METRICS else f"vector[{dims}]")
 
 
 def _versions(peer: Peer, target: "Dataset", source: str, ids: dict[str, str]) -> list[dict[str, Any]]:

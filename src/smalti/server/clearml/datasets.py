@@ -273,11 +273,20 @@ def vector_fields(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
     ids = ids or ([asked.needed("dataset")] if "dataset" in asked else [])
     found = []
     for dataset in [Dataset(hub.store, hub.catalog.get_dataset(uuid)) for uuid in dict.fromkeys(ids)]:
-        for key, settings in Kept(dataset.row.extra).get("field_mappings", {}).items():
+        for key, settings in {**_declared(dataset), **Kept(dataset.row.extra).get("field_mappings", {})}.items():
             if settings.get("type") == "dense_vector":
-                functions = ["cosine", "l2_norm", "dot_product"]
-                found.append({"key": key, "properties": {**settings, "supported_functions": functions}})
+                found.append({"key": key, "properties": {**settings, "supported_functions": list(METRICS)}})
     return {"fields": found}
+
+
+def _declared(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Vectors that were declared in our own way, as the mappings that the client would have sent."""
+    dense = {path: Dense.read(kind) for path, kind in dataset.declared.items()}
+    return {
+        path: {"type": "dense_vector", "element_type": "float", "dims": each.dims, "similarity": each.metric}
+        for path, each in dense.items()
+        if each is not None
+    }
 
 
 ENDPOINTS: list[Endpoint] = [value for value in list(globals().values()) if isinstance(value, Endpoint)]
