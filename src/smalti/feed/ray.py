@@ -174,7 +174,13 @@ class ViewDatasource(Datasource):  # type: ignore[misc,unused-ignore]
 
 def _metadata(rows: int, size: int) -> BlockMetadata:
     """What fields there are depends on Ray's release."""
-    told: dict[str, Any] = {"num_rows": rows, "size_bytes": size, "input_files": None, "exec_stats": None, "schema": None}
+    told: dict[str, Any] = {
+        "num_rows": rows,
+        "size_bytes": size,
+        "input_files": None,
+        "exec_stats": None,
+        "schema": None,
+    }
     known = {field.name for field in fields(BlockMetadata)}
     return BlockMetadata(**{name: value for name, value in told.items() if name in known})
 

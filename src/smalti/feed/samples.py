@@ -237,6 +237,8 @@ class Samples:
     # -- what to read -------------------------------------------------------------------------------------------
     def _plan(self, epoch: int, positions: Sequence[int]) -> list[Job]:
         run, wanted = self.run_of(epoch), np.array(positions, np.int64)
+        if len(wanted) and (wanted.min() < 0 or (run.total is not None and wanted.max() >= run.total)):
+            raise IndexError(f"positions {wanted.min()}..{wanted.max()}; the view has {run.total} samples, from 0")
         places = run.at(wanted) if isinstance(run, ClipRun) else run.at(wanted)[0].reshape(len(wanted), -1)
         parts = self._parts_at(run.chosen, np.unique(places))
         jobs = []

@@ -115,7 +115,7 @@ class Loader:
         self, dataset: MapDataset, *, batch_size: int, shard: Shard, start: Position, options: dict[str, Any]
     ) -> None:
         self._dataset, self._batch, self._shard, self._start = dataset, batch_size, shard, start
-        self._delivered = 0
+        self._delivered, self._is_through = 0, False
         self.failed: list[Failure] = []
         self._dtype = torch.from_numpy(np.zeros(1, dataset.samples.options.dtype)).dtype
         self._feed: Any = DataLoader(
@@ -126,18 +126,24 @@ class Loader:
     @property
     def epoch(self) -> int:
         """The epoch that the next pass goes through."""
-        return self._start.epoch
+        return self._next().epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Go through this epoch next, from its start."""
         self._begin(Position(self._start.view, epoch))
 
     def _begin(self, start: Position) -> None:
-        self._start, self._delivered = start, 0
+        self._start, self._delivered, self._is_through = start, 0, False
+
+    def _next(self) -> Position:
+        """Where the next pass begins."""
+        total = self._total()
+        is_over = self._is_through or (total is not None and 0 < total <= len(self._start))
+        return Position(self._start.view, self._start.epoch + 1) if is_over else self._start
 
     def __len__(self) -> int:
         """How many batches are left of this rank's share, from where the next pass begins."""
-        left = len(self._dataset) - len(self._start)
+        left = len(self._dataset) - len(self._next())
         return -(-len(range(self._shard.rank, left, self._shard.world_size)) // self._batch)
 
     def requests(self) -> Iterator["_Request"]:
@@ -147,12 +153,12 @@ class Loader:
         for batch in _batched(positions, self._batch):
             waiting.append(batch)
             if len(waiting) > max(1, self._workers):
-                yield _Request(self.epoch, waiting.pop(0), batch)
+                yield _Request(self._start.epoch, waiting.pop(0), batch)
         for batch in waiting:
-            yield _Request(self.epoch, batch, [])
+            yield _Request(self._start.epoch, batch, [])
 
     def __iter__(self) -> Iterator[Pair]:
-        self._begin(self._start)
+        self._begin(self._next())
         skipped = 0
         for count, failed, pair in self._feed:
             self._delivered += count
@@ -161,15 +167,15 @@ class Loader:
             if pair is not None:
                 yield self._wide(pair)
         if skipped:
-            _LOG.warning("epoch %d: %d of %d frames were skipped", self.epoch, skipped, self._delivered)
-        self._begin(Position(self._start.view, self.epoch + 1))
+            _LOG.warning("epoch %d: %d of %d were skipped", self._start.epoch, skipped, self._delivered)
+        self._is_through = True
 
     def _wide(self, pair: Pair) -> Pair:
         """What workers have sent in few bytes: new shared memory costs more than all that is written to it."""
         return (pair[0], pair[1].to(self._dtype)) if self._dataset.samples.is_narrow else pair
 
     def _total(self) -> int | None:
-        return self._dataset.samples.run_of(self.epoch).total
+        return self._dataset.samples.run_of(self._start.epoch).total
 
     def _position(self) -> Position:
         return self._start.in_step(self._shard, self._delivered, self._total())
