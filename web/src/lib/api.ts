@@ -147,8 +147,6 @@ export const parseQuery = async (body: ParseQuery, signal?: AbortSignal) =>
 export const media = {
   image: (v: string, f: string, s: string, t?: number | null, size?: number) =>
     `${at.source(v, f, s)}/image${query({ t, size })}`,
-  thumb: (v: string, f: string, s: string, size = 256, overlay?: string) =>
-    `${at.source(v, f, s)}/thumb${query({ size, overlay })}`,
   preview: (v: string, f: string, s: string) => `${at.source(v, f, s)}/preview`,
   video: (v: string, f: string, s: string) => `${at.source(v, f, s)}/video`,
   videoInfo: (v: string, f: string, s: string) => get<VideoInfo>(`${at.source(v, f, s)}/video/info`),

@@ -59,7 +59,7 @@ interface Batch {
 const AT_ONCE = 8;
 const BUSY = 2;
 const WAIT_MS = 50;
-const KEPT = 600;
+const KEPT = 400;
 
 const keyOf = (w: Wanted): string => JSON.stringify([w.version, w.frame, w.etag, w.source, w.mask, w.size]);
 

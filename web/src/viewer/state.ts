@@ -141,6 +141,7 @@ export class Viewer {
 
   /** Somebody else changed the frame: show it as it is now, but never over changes that are not saved. */
   async follow(change: Change): Promise<void> {
+    if (!/^(frame|version\.|reset)/.test(change.kind)) return;
     if (change.version && change.version !== this.version) return;
     if (change.frame && change.frame !== this.frameId) return;
     if (change.etag && this.etag?.includes(change.etag)) return;

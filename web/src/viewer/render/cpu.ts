@@ -36,20 +36,12 @@ export class CpuRenderer implements Renderer {
     this.size = { width, height };
   }
 
-  addLayer(layer: Layer): number {
-    return this.layers.push(layer) - 1;
-  }
-
-  setLut(layer: number, change: Partial<Pick<Layer, "lut" | "outline" | "visible">>): void {
-    Object.assign(this.layers[layer]!, change);
+  addLayer(layer: Layer): void {
+    this.layers.push(layer);
   }
 
   clearLayers(): void {
     this.layers = [];
-  }
-
-  updateRect(): void {
-    // Every draw reads the data itself.
   }
 
   draw(view: View, smooth: boolean): void {
@@ -78,16 +70,6 @@ export class CpuRenderer implements Renderer {
       drawLayer(out, { width, height }, layer, this.size, view, i === 0);
     });
     this.above.putImageData(this.pixels, 0, 0);
-  }
-
-  pick(x: number, y: number): (number | null)[] {
-    const { width, height } = this.size;
-    return this.layers.map((layer) => {
-      if (x < 0 || y < 0 || x >= width || y >= height) return null;
-      const column = Math.min(layer.width - 1, Math.floor((x * layer.width) / width));
-      const row = Math.min(layer.height - 1, Math.floor((y * layer.height) / height));
-      return layer.data[row * layer.width + column] ?? null;
-    });
   }
 
   dispose(): void {

@@ -21,16 +21,11 @@ export interface Layer {
 }
 
 export interface Renderer {
-  readonly name: "cpu" | "gl";
+  readonly name: string;
   resize(width: number, height: number, ratio: number): void;
   setImage(image: CanvasImageSource | null, width: number, height: number): void;
-  addLayer(layer: Layer): number;
-  setLut(layer: number, change: Partial<Pick<Layer, "lut" | "outline" | "visible">>): void;
+  addLayer(layer: Layer): void;
   clearLayers(): void;
-  /** Say that a rectangle of a layer's data has changed: a GPU copies it, the CPU reads it anyway. */
-  updateRect(layer: number, x: number, y: number, width: number, height: number): void;
   draw(view: View, smooth: boolean): void;
-  /** The index of every layer at a point of the image, null outside. */
-  pick(x: number, y: number): (number | null)[];
   dispose(): void;
 }
