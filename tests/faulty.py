@@ -1,7 +1,7 @@
 """A proxy in front of the S3 emulator that misbehaves as networks and object stores do."""
 
 import http.client
-import random
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -19,24 +19,23 @@ class Faults:
     """Which requests go wrong, and how many did.
 
     Args:
-        share: of the requests, from 0 to 1.
-        kinds: of `FAULTS`.
+        every: so many requests one goes wrong; which of them that hits is up to the threads of the client.
+        kinds: of `FAULTS`, in turn.
         silence_s: how long a silent one says nothing.
     """
 
-    def __init__(self, share: float, kinds: tuple[str, ...] = FAULTS, *, seed: int = 0, silence_s: float = 2.0) -> None:
-        self.share = share
-        self.kinds = kinds
+    def __init__(self, every: int, kinds: tuple[str, ...] = FAULTS, *, silence_s: float = 2.0) -> None:
         self.silence_s = silence_s
         self.counts: Counter[str] = Counter()
         self.stopped = threading.Event()
-        self._draw = random.Random(seed)
+        self._every = every
+        self._kinds = itertools.cycle(kinds)
         self._lock = threading.Lock()
 
     def next(self) -> str:
         """What shall happen to this request."""
         with self._lock:
-            kind = self._draw.choice(self.kinds) if self._draw.random() < self.share else "answered"
+            kind = next(self._kinds) if self.counts.total() % self._every == self._every - 1 else "answered"
             self.counts[kind] += 1
             return kind
 

@@ -41,12 +41,14 @@ def verify(files: bool, store_uri: str | None, as_json_text: bool) -> int:
         verdict = found.verify(files=files)
     if not as_json_text and verdict.frames:
         table(("version", "frames"), list(verdict.frames.items()))
+    looked = [] if verdict.files is None else [f"looked for {verdict.files} files"]
     orphans = f"{len(verdict.orphans)} branch(es) without a version: smalti store maintain sweeps them"
     answer(
         {**msgspec.to_builtins(verdict), "sound": verdict.is_sound},
         as_json_text,
         *(f"WRONG {problem}" for problem in verdict.problems),
         *([orphans] if verdict.orphans else []),
+        *looked,
         "sound" if verdict.is_sound else "NOT sound",
     )
     return 0 if verdict.is_sound else 1
