@@ -8,7 +8,7 @@ export function useGuard(unsaved: () => boolean): void {
     };
     const askLink = (event: MouseEvent) => {
       const link = (event.target as Element).closest?.<HTMLAnchorElement>("a[href]");
-      if (!link || link.target || event.ctrlKey || event.metaKey || !unsaved()) return;
+      if (!link || link.target || link.download || event.ctrlKey || event.metaKey || !unsaved()) return;
       if (confirm("There are changes that are not saved. Leave and lose them?")) return;
       event.preventDefault();
       event.stopImmediatePropagation();
