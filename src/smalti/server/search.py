@@ -154,9 +154,15 @@ def _place(result: Result, frame_id: str) -> int | None:
     return int(places[0]) if len(places) else None
 
 
-def page(hub: Service, version: DatasetVersion, asked: Search) -> SearchPage:
-    """One page of a search."""
+def page(hub: Service, version: DatasetVersion, asked: Search) -> bytes:
+    """One page of a search, as JSON; kept for as long as the version stays as it is, for many look at the same pages."""
     result = run(hub, version, asked)
+    key = ("page", result.state, digest(msgspec.json.encode(asked)))
+    found: bytes = hub.searches.get_or(key, lambda: msgspec.json.encode(_page(hub, version, asked, result)))
+    return found
+
+
+def _page(hub: Service, version: DatasetVersion, asked: Search, result: Result) -> SearchPage:
     start = _start(result, asked)
     stop = start + asked.limit
     rows = result.rows[start:stop]

@@ -41,6 +41,7 @@ from smalti.store.table import VersionTable
 __all__ = ["Found", "Service", "plain"]
 
 _FRAMES_KEPT = 8192
+_UNREAD: Any = object()
 _VERSION_FRESH_S = 1.0
 """How long the row of a published version is believed: its frames never change, its name and its being there may."""
 
@@ -59,14 +60,16 @@ class Found:
     etag: str
     known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """What was found out about it; shared by all who ask for the same state of a frame."""
+    legends: Any = field(default=_UNREAD, compare=False, repr=False)
+    """The version's legends, where they are known already."""
 
     def resolution(self) -> Resolution:
         """Which masks its ROIs speak of."""
-        found: Resolution | None = self.known.get("resolution")
-        if found is None:
-            found = resolve(self.record, self.version.get_masks_labels() or None)
-            if self.version.is_published:  # the legends of a draft may change without its frames
-                self.known["resolution"] = found
+        legends = self.version.get_masks_labels() or None if self.legends is _UNREAD else self.legends
+        known = self.known.get("resolution")
+        if known is None or known[0] != legends:  # the legends of a draft may change without its frames
+            known = self.known["resolution"] = (legends, resolve(self.record, legends))
+        found: Resolution = known[1]
         return found
 
     def source(self, source_id: str) -> Source:
@@ -133,7 +136,9 @@ class Service:
         self.metrics.gauges["listeners"] = lambda: float(self.events.listening)
         self._tables: OrderedDict[str, VersionTable] = OrderedDict()
         self._frames: OrderedDict[tuple[str, str, str], Found] = OrderedDict()
-        self.searches: Lru[Any] = Lru(64 << 20, lambda found: int(getattr(found, "nbytes", 4096)))
+        self.searches: Lru[Any] = Lru(
+            64 << 20, lambda found: len(found) if isinstance(found, bytes) else int(getattr(found, "nbytes", 4096))
+        )
         self._versions: dict[str, tuple[float, DatasetVersion]] = {}
         self._lock = threading.Lock()
         self._editing: dict[str, threading.Lock] = {}
@@ -265,12 +270,12 @@ class Service:
                 known = self._frames.get(key)
                 if known is not None:
                     self._frames.move_to_end(key)
-                    found[frame_id] = Found(version, known.record, known.etag, known.known)
+                    found[frame_id] = Found(version, known.record, known.etag, known.known, table.mask_labels)
         missing = [frame_id for frame_id in dict.fromkeys(frame_ids) if frame_id not in found]
         if missing:
             rows = table.rows.find(missing, [*TRUTH.names, "etag"])
             for record, etag in zip(from_rows(rows), rows.column("etag").to_pylist(), strict=True):
-                made = found[record.id or ""] = Found(version, record, f"{etag:016x}")
+                made = found[record.id or ""] = Found(version, record, f"{etag:016x}", legends=table.mask_labels)
                 self._remember((version.id, table.fingerprint, record.id or ""), made)
         return found
 
