@@ -153,7 +153,8 @@ def test_no_more_columns_are_read_than_the_query_speaks_of() -> None:
     cases = {
         "car": ["roi_ls"],
         "(car AND confidence:>0.5)": ["roi_ls", "roi_conf"],
-        "meta.a:1 AND id:x*": ["meta", "id"],
+        "meta.a:1 AND id:x*": ["meta_kv", "meta", "id"],
+        "_exists_:meta.a": ["meta"],
         "mask.car.pixels:>5": ["px_label", "px_count", "px_masks"],
         "mask.car.share:>0.5": ["px_masks"],
     }

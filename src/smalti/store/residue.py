@@ -4,8 +4,8 @@ Conditions on labels and confidences of ROIs are evaluated for a whole batch at 
 running sum per frame. Everything else goes through `smalti.query.match`, which defines it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, reduce
 from typing import Any
 
 import msgspec
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from smalti.facts import MaskFacts
 from smalti.query.match import LabelsAs, Subject, matches, term_fits
-from smalti.query.nodes import All, And, Leaf, Node, Not, Or, Range, Some, Term
+from smalti.query.nodes import All, And, Exists, Leaf, Node, Not, Or, Range, Some, Term
 from smalti.query.values import as_number, at_path, in_range
 from smalti.records import Frame
+from smalti.store.derive import LONGEST_META_TOKEN
 from smalti.store.roi_columns import RoiColumns, rois_of
 from smalti.store.schema import TRUTH, from_rows
 
@@ -27,6 +28,7 @@ __all__ = ["columns_of", "evaluate", "evaluate_rois", "facts_in"]
 Bools = NDArray[np.bool_]
 _FACTS = "px_masks"
 _SUMS = ("px_label", "px_count")
+_MOST_KNOWN = 1 << 17
 _decode_facts = msgspec.json.Decoder(list[MaskFacts]).decode
 _decode_meta = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -54,7 +56,7 @@ def _parts(tree: Node) -> Iterator[Some | Leaf]:
 def _columns(part: Some | Leaf, labels: LabelsAs) -> Sequence[str]:
     if not isinstance(part, Some):
         own = part.field if part.field in ("id", "context_id", "timestamp") else "sources"
-        return ["meta"] if part.field.startswith("meta.") else [own]
+        return _meta_columns(part) if part.field.startswith("meta.") else [own]
     if part.scope == "mask":
         return [*_SUMS, _FACTS] if _is_summed(part) else [_FACTS]
     if part.scope == "source":
@@ -63,6 +65,12 @@ def _columns(part: Some | Leaf, labels: LabelsAs) -> Sequence[str]:
     if not fields <= {"label", "confidence"} or ("label" in fields and labels == "written"):
         return ["sources"]
     return ["roi_ls", *(["roi_conf"] if "confidence" in fields else [])]
+
+
+def _meta_columns(leaf: Leaf) -> list[str]:
+    """Tokens answer for most values; the JSON for those that a token does not tell apart."""
+    has_tokens = not isinstance(leaf, Exists) and "=" not in leaf.field
+    return ["meta_kv", "meta"] if has_tokens else ["meta"]
 
 
 def _is_summed(part: Some) -> bool:
@@ -137,10 +145,13 @@ class _Batch:
     def _meta(self, leaf: Term | Range) -> Bools:
         """A condition on a path of the metadata; each distinct value is looked at once."""
         path = leaf.field.removeprefix("meta.")
-        known: dict[tuple[type, Any], bool] = {}
         found = np.zeros(len(self.batch), np.bool_)
-        for row, meta in enumerate(self._metas()):
-            for value in at_path(meta, path):
+        rows: Iterable[int] = range(len(self.batch))
+        if "meta_kv" in self.batch.schema.names and "=" not in path:
+            found, rows = self._by_tokens(leaf, f"{path}=")
+        known: dict[tuple[type, Any], bool] = {}
+        for row in rows:
+            for value in at_path(self._meta_of(row), path):
                 fits = known.get((type(value), value))
                 if fits is None:
                     fits = known[type(value), value] = _fits(leaf, value)
@@ -148,6 +159,34 @@ class _Batch:
                     found[row] = True
                     break
         return found
+
+    def _by_tokens(self, leaf: Term | Range, start: str) -> tuple[Bools, list[int]]:
+        """Rows with a token that surely fits, and those whose JSON has to be looked at."""
+        column = self.batch.column("meta_kv")
+        offsets = column.offsets.to_numpy()
+        first, last = int(offsets[0]), int(offsets[-1])
+        tokens = column.values.slice(first, last - first)
+        mine = pc.starts_with(tokens, start)
+        texts = tokens.filter(mine).dictionary_encode()
+        owner = np.repeat(np.arange(len(self.batch)), np.diff(offsets))[mine.to_numpy(zero_copy_only=False)]
+        known = _known(leaf)
+        verdicts = np.zeros(len(texts.dictionary), np.int8)
+        for i, text in enumerate(texts.dictionary.to_pylist()):
+            verdict = known.get(text)
+            if verdict is None:
+                verdict = known[text] = _token_fits(leaf, text[len(start) :])
+            verdicts[i] = verdict
+        found = np.zeros(len(self.batch), np.bool_)
+        if not len(verdicts):
+            return found, []
+        each = verdicts[texts.indices.to_numpy(zero_copy_only=False)]
+        found[owner[each == _YES]] = True
+        unsure = np.unique(owner[each == _UNSURE])
+        return found, unsure[~found[unsure]].tolist()
+
+    def _meta_of(self, row: int) -> dict[str, Any]:
+        text = self.batch.column("meta")[row].as_py()
+        return _decode_meta(text) if text else {}
 
     def _metas(self) -> list[dict[str, Any]]:
         if self._decoded is None:
@@ -292,3 +331,34 @@ def _on_numbers(leaf: Term | Range, values: NDArray[np.float64]) -> Bools:
 
 def _fits(leaf: Term | Range, value: str | float) -> bool:
     return term_fits(leaf, value) if isinstance(leaf, Term) else in_range(value, leaf)
+
+
+_NO, _YES, _UNSURE = 0, 1, 2
+
+
+@lru_cache(maxsize=64)
+def _known(leaf: Term | Range) -> dict[str, int]:
+    """What is known of the tokens that a condition has met, from batch to batch."""
+    return _Few()
+
+
+class _Few(dict[str, int]):
+    """A dict that starts anew when it is full."""
+
+    def __setitem__(self, key: str, value: int) -> None:
+        if len(self) >= _MOST_KNOWN:
+            self.clear()
+        super().__setitem__(key, value)
+
+
+def _token_fits(leaf: Term | Range, text: str) -> int:
+    """Whether the value that a token stands for fits: it may be a text, or the number or truth value of that text."""
+    if "=" in text or len(text) >= LONGEST_META_TOKEN:  # part of a key, or cut
+        return _UNSURE
+    values: list[Any] = [text]
+    if (number := as_number(text)) is not None:
+        values.append(number)
+    elif text in ("true", "false"):
+        values.append(text == "true")
+    found = {_fits(leaf, value) for value in values}
+    return _UNSURE if len(found) > 1 else _YES if found == {True} else _NO
