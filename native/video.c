@@ -12,9 +12,11 @@ enum { CELL_EXACT = 0x8000, CELL_LABEL = 0x7FFF, MAX_COLORS = 256 };
 
 static int clip8(int value) { return value < 0 ? 0 : value > 255 ? 255 : value; }
 
-/* The legend with each channel for itself, so that many colours are compared at once. */
+/* The legend with each channel for itself, so that many colours are compared at once; and where the bits of a sample stand
+ * in the number of a cell, taken in turn from Y, Cb and Cr: what is near in colour is near in memory. */
 typedef struct {
     const plane_table *table;
+    uint32_t of_y[256], of_cb[256], of_cr[256];
     int32_t red[MAX_COLORS], green[MAX_COLORS], blue[MAX_COLORS];
 } matcher;
 
@@ -47,8 +49,9 @@ static __attribute__((noinline)) uint16_t match(const matcher *legend, uint32_t 
     return (uint16_t)((table->values[best] + 1) | (worst ? 0 : CELL_EXACT));
 }
 
-/* Where the cells of a pair of chroma samples begin, one for each luma sample. */
-INLINE uint32_t place_of(uint32_t cb, uint32_t cr) { return cb << 16 | cr << 8; }
+INLINE uint16_t *cell_of(const matcher *legend, uint32_t y, uint32_t cb, uint32_t cr) {
+    return &legend->table->cells[legend->of_y[y] | legend->of_cb[cb] | legend->of_cr[cr]];
+}
 
 /* A stretch of a row: SEGMENT luma samples and the chroma beside them, less at the end of a row. */
 typedef struct {
@@ -85,33 +88,16 @@ INLINE int is_flat(samples at, unsigned bits) {
     return !differ;
 }
 
-/* Chroma of a stretch as Cb << 8 | Cr, SEGMENT >> bits of them: where the cells of a pair begin, in steps of 256. */
-INLINE void pair_up(samples at, unsigned bits, uint16_t pairs[SEGMENT]) {
-#ifdef __SSE2__
-    uint64_t blue = 0, red = 0;
-    size_t n = bits ? SEGMENT >> bits : 8;
-    memcpy(&blue, at.blue, n);
-    memcpy(&red, at.red, n);
-    __m128i both = _mm_unpacklo_epi8(_mm_cvtsi64_si128((int64_t)red), _mm_cvtsi64_si128((int64_t)blue));
-    _mm_storeu_si128((__m128i *)(void *)pairs, both);
-    if (bits) return;
-    memcpy(&blue, at.blue + 8, 8);
-    memcpy(&red, at.red + 8, 8);
-    both = _mm_unpacklo_epi8(_mm_cvtsi64_si128((int64_t)red), _mm_cvtsi64_si128((int64_t)blue));
-    _mm_storeu_si128((__m128i *)(void *)(pairs + 8), both);
-#else
-    for (size_t k = 0; k < SEGMENT >> bits; k++) pairs[k] = (uint16_t)(at.blue[k] << 8 | at.red[k]);
-#endif
-}
-
-#define CELL_OF(k) cells[(size_t)pairs[(k) >> bits] << 8 | luma[k]]
+#define CELL_OF(k) cells[pairs[(k) >> bits] | legend->of_y[luma[k]]]
 
 /* The labels of a whole stretch; nobody asks which pixels are like their neighbours, since at a border of what a codec left
  * hardly any are, and a wrong guess costs more than the look. Whether all cells were known; counts: exact, void. */
-INLINE int look_up(const uint16_t *cells, samples at, unsigned bits, uint8_t *labels, uint8_t counts[2]) {
-    uint16_t pairs[SEGMENT];
+INLINE int look_up(const matcher *legend, samples at, unsigned bits, uint8_t *labels, uint8_t counts[2]) {
+    const uint16_t *cells = legend->table->cells;
     const uint8_t *luma = at.luma;
-    pair_up(at, bits, pairs);
+    uint32_t pairs[SEGMENT];
+#pragma GCC unroll 16
+    for (size_t k = 0; k < SEGMENT >> bits; k++) pairs[k] = legend->of_cb[at.blue[k]] | legend->of_cr[at.red[k]];
 #ifdef __SSE2__
     __m128i half[2];
 #pragma GCC unroll 2
@@ -155,7 +141,7 @@ static __attribute__((noinline)) void match_all(const matcher *legend, samples a
                                                 uint8_t *labels, uint8_t counts[2]) {
     counts[0] = counts[1] = 0;
     for (size_t k = 0; k < wide; k++) {
-        uint16_t *cell = &legend->table->cells[place_of(at.blue[k >> bits], at.red[k >> bits]) | at.luma[k]];
+        uint16_t *cell = cell_of(legend, at.luma[k], at.blue[k >> bits], at.red[k >> bits]);
         if (!*cell) *cell = match(legend, at.luma[k], at.blue[k >> bits], at.red[k >> bits]);
         labels[k] = (uint8_t)((*cell & CELL_LABEL) - 1);
         counts[0] = (uint8_t)(counts[0] + (*cell >> 15));
@@ -173,19 +159,18 @@ typedef struct {
 /* One row; returns how many stretches were labelled. */
 INLINE size_t label_row(const labelling *job, size_t row, unsigned bits) {
     const plane_shape *shape = job->shape;
-    const uint16_t *table = job->legend->table->cells;
     uint8_t *labels = job->labels + row * shape->width, *counts = job->counts + 2 * row * segments(shape->width);
     size_t whole = shape->width / SEGMENT, n = 0;
     for (size_t k = 0; k < whole; k++, counts += 2) {
         samples at = samples_at(job->planes, shape, row, k * SEGMENT);
         if (job->before && is_same(at, samples_at(job->before, shape, row, k * SEGMENT), bits)) continue;
         n++;
-        uint16_t cell = is_flat(at, bits) ? table[place_of(at.blue[0], at.red[0]) | at.luma[0]] : 0;
+        uint16_t cell = is_flat(at, bits) ? *cell_of(job->legend, at.luma[0], at.blue[0], at.red[0]) : 0;
         if (cell) {
             memset(labels + k * SEGMENT, (uint8_t)((cell & CELL_LABEL) - 1), SEGMENT);
             counts[0] = cell >> 15 ? SEGMENT : 0;
             counts[1] = cell == 1 ? SEGMENT : 0;
-        } else if (UNLIKELY(!look_up(table, at, bits, labels + k * SEGMENT, counts))) {
+        } else if (UNLIKELY(!look_up(job->legend, at, bits, labels + k * SEGMENT, counts))) {
             match_all(job->legend, at, SEGMENT, bits, labels + k * SEGMENT, counts);
         }
     }
@@ -229,6 +214,11 @@ int label_planes(const plane_shape *shape, const uint8_t *const planes[3], const
     *sums = (label_sums){0};
     if (!table->colors || table->colors > MAX_COLORS) return KERNEL_BAD_SIZE;
     matcher legend = {.table = table};
+    for (uint32_t k = 1; k < 256; k++) {
+        legend.of_cr[k] = legend.of_cr[k >> 1] << 3 | (k & 1);
+        legend.of_cb[k] = legend.of_cr[k] << 1;
+        legend.of_y[k] = legend.of_cr[k] << 2;
+    }
     for (size_t k = 0; k < table->colors; k++) {
         legend.red[k] = table->rgb[3 * k];
         legend.green[k] = table->rgb[3 * k + 1];

@@ -19,7 +19,7 @@ typedef struct {
     const uint8_t *rgb, *values;
     size_t colors; /* at least one */
     int limit;     /* the largest difference in any channel */
-    uint16_t *cells; /* 2**24, by Cb, Cr, Y */
+    uint16_t *cells; /* 2**24, by the bits of Y, Cb and Cr in turn, the highest of Y first */
 } plane_table;
 
 /* Stretches that were labelled anew; exact and void pixels of the whole picture. */

@@ -38,8 +38,9 @@ class PlaneLegend(NamedTuple):
         colors: (n, 3) uint8 RGB, at least one.
         values: (n,) uint8 labels.
         limit: the largest difference in any channel, 0..255; farther away is label 0.
-        cells: (2**24,) uint16 by Cb, Cr and Y (luma varies the most within a region: its cells stand together): label
-            + 1, with bit 15 where the colour is a legend's; 0 where nobody has asked yet. Filled on the way.
+        cells: (2**24,) uint16 by the bits of Y, Cb and Cr in turn (the highest of Y first: triples of one region stand
+            together): label + 1, with bit 15 where the colour is a legend's; 0 where nobody has asked yet. Filled on
+            the way.
     """
 
     tables: tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16], NDArray[np.int32], NDArray[np.int32]]

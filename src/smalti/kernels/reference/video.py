@@ -47,13 +47,18 @@ def _by_stretch(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _match(keys: NDArray[np.uint32], legend: PlaneLegend) -> NDArray[np.uint16]:
     """The cells of the triples; those that nobody asked for before are filled."""
-    places = (keys & 0xFFFF) << 8 | keys >> 16
+    places = _SPREAD[keys >> 16] << 2 | _SPREAD[keys >> 8 & 255] << 1 | _SPREAD[keys & 255]
     found: NDArray[np.uint16] = legend.cells[places]
     if not found.all():
         new, first = np.unique(places[found == 0], return_index=True)
         legend.cells[new] = _cells(_rgb(keys[found == 0][first], legend), legend)
         found = legend.cells[places]
     return found
+
+
+# The bits of a byte with two places between them: where a sample stands in the number of a cell.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.uint32)
+_SPREAD: NDArray[np.uint32] = (_BITS << np.arange(0, 24, 3, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
 
 
 def _rgb(keys: NDArray[np.uint32], legend: PlaneLegend) -> NDArray[np.int64]:
