@@ -161,7 +161,7 @@ if failed or len(version) != int(sys.argv[3]):
 own = resource.getrusage(resource.RUSAGE_SELF)
 read = resource.getrusage(resource.RUSAGE_CHILDREN)
 cpu = own.ru_utime + own.ru_stime + read.ru_utime + read.ru_stime
-peak = own.ru_maxrss + available_cores() * read.ru_maxrss
+peak = own.ru_maxrss + min(4, available_cores()) * read.ru_maxrss
 print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak / 1024}))
 """
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -104,6 +105,37 @@ def test_a_new_id_in_a_save_and_a_bulk_load_at_once_is_one_frame(
             bulk.add(rows)
     assert ids_of(data).most_common(1)[0][1] == 1
     assert draft.get_record("f0050").blob == "bulk"
+
+
+def test_a_bulk_load_learns_what_others_bring_while_its_files_are_written(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saves of new frames land before each commit of a load that brings the same frames sooner or later."""
+    monkeypatch.setattr(ingest, "COMMITTED_AT_ONCE", 10)
+    draft = data["draft"]
+    saved = iter([50, 61, 72, 83, 94])
+    with draft.lease("a bulk load") as renew, draft.writing() as branch:
+        bulk = ingest.Bulk(branch, renew)
+
+        def disturbed(write: Callable[[object], int]) -> Callable[[object], int]:
+            def before(found: object) -> int:
+                number = next(saved, None)
+                if number is not None:
+                    data["draft"].update_frame(frame(number, blob="save"))
+                return write(found)
+
+            return before
+
+        monkeypatch.setattr(branch, "add_files", disturbed(branch.add_files))
+        monkeypatch.setattr(branch, "upsert", disturbed(branch.upsert))
+        with bulk:
+            for start in (40, 50, 60, 45, 70, 80, 90):
+                rows, _ = ingest.rows_of([frame(number, blob="bulk") for number in range(start, start + 10)])
+                assert rows is not None
+                bulk.add(rows)
+    found = ids_of(data)
+    assert set(found.values()) == {1}
+    assert set(found) >= {f"f{number:04d}" for number in range(40, 100)}
 
 
 def test_a_save_that_lands_after_a_bulk_load_brought_its_id_is_one_frame(data: Dataset) -> None:

@@ -41,9 +41,9 @@ FORMATS: dict[str, Format] = {
 Made = tuple[pa.RecordBatch | None, list[Failed]]
 Job = Callable[[], Made]
 _ROWS = 16384
-_LINES_BYTES = 4 << 20
+_LINES_BYTES = 2 << 20
 _AHEAD = 4
-_MOST_WORKERS = 8
+_MOST_WORKERS = 4
 _WORTH_WORKERS_BYTES = 24 << 20
 """A file of this size is read by processes; starting them takes as long as reading a smaller one."""
 
@@ -66,8 +66,15 @@ def export_frames(version: "DatasetVersion", path: str | Path, *, format: Format
     target = Path(path)
     kind = format or format_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as file:
-        return _WRITERS[kind](version, file)
+    # Under its name there is never half a file: a disk may be full, a process killed.
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            count = _WRITERS[kind](version, file)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return count
 
 
 def _write_lines(version: "DatasetVersion", file: BinaryIO) -> int:
