@@ -92,3 +92,18 @@ def test_bash_completes_a_version_as_one_word(store: Path, tmp_path: Path) -> No
         env={"SMALTI_STORE": str(store), "PATH": "/usr/bin:/bin"},
     )
     assert done.stdout.split("\n")[:2] == ["drive@v1 drive@v2", "one word"], done.stderr
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import runpy, sys; sys.argv[1:] = ['--version']; runpy.run_module('smalti', None, '__main__')",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
+    )
+    assert done.stdout.startswith("smalti")

@@ -15,7 +15,7 @@ from smalti import storage, wire
 from smalti.errors import FrameError, StorageError, VersionError
 from smalti.facts import MaskFacts
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
-from smalti.store import Dataset, Store, ingest, open_store
+from smalti.store import Dataset, DatasetVersion, Store, ingest, open_store
 from smalti.store.upload import Uploader
 from smalti.testing import frame, frames
 
@@ -31,6 +31,26 @@ def data(store: Store) -> Dataset:
 
 
 # ---------------------------------------------------------------------------------------------------- import, export
+@pytest.mark.parametrize("ending", ["jsonl", "arrow", "parquet"])
+def test_an_export_that_fails_leaves_what_was_there(
+    data: Dataset, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = data.create_version("v")
+    version.add_frames(frames(3))
+    version.export_file(tmp_path / f"out.{ending}")
+    before = (tmp_path / f"out.{ending}").read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(wire, "dump_line", full)
+    monkeypatch.setattr(DatasetVersion, "tables", full)
+    with pytest.raises(OSError, match="No space"):
+        version.export_file(tmp_path / f"out.{ending}")
+    assert (tmp_path / f"out.{ending}").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [f"out.{ending}"]
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "arrow", "parquet"])
 def test_what_is_exported_is_imported(data: Dataset, tmp_path: Path, ending: str) -> None:
     given = [*frames(30), frame(40, extra={"saved": 1}, meta_blob={"a": [None]}), frame(41, timestamp=2**53 + 1)]
