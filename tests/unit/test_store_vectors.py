@@ -12,6 +12,7 @@ from smalti.errors import FrameError, QueryError, VersionError
 from smalti.store import DatasetVersion, open_store, vectors
 from smalti.store.maintain import tidy
 from smalti.store.vectors import METRICS, nearest, vector_at
+from smalti.view import DataView
 
 RNG = np.random.default_rng(5)
 VECTORS = {f"f{n:02}": RNG.normal(size=4).round(3).tolist() for n in range(30)}
@@ -110,6 +111,28 @@ def test_a_version_that_is_made_after_the_declaration_has_its_columns(tmp_path: 
     assert {"m__v", "m__n"} <= set(made.rows().schema.names)
     made.add_frames([frame("a", [1.0, 2.0])])
     assert made.publish().child("v2").nearest([1.0, 2.0], 1, "v", metric="l2_norm") == [("a", 1.0)]
+
+
+def test_queries_still_see_the_numbers_of_a_vector_but_the_index_does_not(tmp_path: Path) -> None:
+    """A token for each number would be most of the index; one stands for all, and such frames are looked at."""
+    made = open_store(tmp_path).create_dataset("d").create_version("v1")
+    vectors = {"a": [n / 7 for n in range(50)], "b": [float(n) for n in range(200, 250)], "c": [0.5, 7.0]}
+    made.add_frames([frame(id_, vector) for id_, vector in vectors.items()])
+    tokens = made.rows().table(["meta_kv"]).column("meta_kv").to_pylist()
+    assert max(map(len, tokens)) <= 3
+    asked = (
+        "meta.v:7",
+        "meta.v:0.5",
+        "meta.v.keyword:207",
+        "NOT meta.v:7",
+        "meta.v:[206.5 TO 207.5]",
+        "meta.v:1e2",
+        "meta.n:1",
+    )
+    for text in asked:
+        expected = [s.record.id for s in DataView(list(made.records()), text).iterate(output="records")]
+        assert [f.record.id for f in made.view(text)] == expected, text
+    assert [f.record.id for f in made.view("meta.v:7")] == ["a", "c"]
 
 
 def frame(frame_id: str, vector: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ contract between the writer and `store.pushdown`: both sides call `label_token` 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,12 +22,24 @@ from smalti.store.buckets import bucket_tokens
 from smalti.store.rowhash import hash_rows, string_parts
 from smalti.store.schema import DERIVED, SCHEMA
 
-__all__ = ["LONGEST_META_TOKEN", "derive", "facts_columns", "label_token", "meta_token", "meta_tokens"]
+__all__ = [
+    "LONGEST_META_TOKEN",
+    "NUMBERS",
+    "derive",
+    "facts_columns",
+    "label_token",
+    "meta_token",
+    "meta_tokens",
+    "numbers_token",
+]
 
 Ints = NDArray[np.int64]
 
 LONGEST_META_TOKEN = 120
 """Characters of a value that go into its token. Longer values share a token, so the token is a superset, as it must be."""
+NUMBERS = "\x1f"
+LONGEST_LIST = 32
+"""Numbers in a list from which on they have one token together."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -44,9 +56,29 @@ def meta_token(path: str, value: str | int | float | bool) -> str:
     return f"{path}={canonical(value)[:LONGEST_META_TOKEN]}"
 
 
+def numbers_token(path: str) -> str:
+    """What stands for a long list of numbers, such as a vector: a token for each would be most of the index."""
+    return f"{path}={NUMBERS}"
+
+
 def meta_tokens(meta: dict[str, Any]) -> list[str]:
     """The tokens of every scalar in `meta`; an element of a list has the path of the list."""
-    return list(dict.fromkeys(meta_token(path, value) for path, value in walk(meta)))
+    return list(dict.fromkeys(_tokens_below(meta, "")))
+
+
+def _tokens_below(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _tokens_below(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        if len(value) > LONGEST_LIST and all(type(item) in (int, float) for item in value):
+            yield numbers_token(path)
+            return
+        for inner in value:
+            yield from _tokens_below(inner, path)
+    else:
+        for _, scalar in walk(value):
+            yield meta_token(path, scalar)
 
 
 def derive(truth: pa.RecordBatch, facts: Sequence[Sequence[MaskFacts] | None] | None = None) -> pa.RecordBatch:

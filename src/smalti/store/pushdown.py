@@ -18,7 +18,7 @@ from smalti.query.match import LabelsAs, term_fits
 from smalti.query.nodes import All, And, Exists, Leaf, Node, Not, Or, Range, Some, Term
 from smalti.query.values import ANY_CHAR, ANY_TEXT, analyse, as_number, fold, in_range, instant_span, spellings
 from smalti.store.buckets import MANY_MASKS, ONE_MASK, SMALLEST, VOID, buckets
-from smalti.store.derive import LONGEST_META_TOKEN, meta_token
+from smalti.store.derive import LONGEST_META_TOKEN, meta_token, numbers_token
 
 __all__ = ["Columns", "Plan", "labels_in", "plan"]
 
@@ -343,9 +343,15 @@ def _meta(leaf: Leaf, path: str, columns: Columns) -> Plan:
     if len(words) == 1:
         tokens.append(meta_token(path, words[0]))
     held = has_any("meta_kv", list(dict.fromkeys(tokens)))
+    # A number may also be one of a long list, which has one token for all of them.
+    maybe = (
+        held
+        if as_number(leaf.text) is None
+        else has_any("meta_kv", list(dict.fromkeys([*tokens, numbers_token(path)])))
+    )
     # Tokens of long values are cut, and one of "a=b" may have been made of the key a or of the key a=b.
     is_sure = "=" not in path + leaf.text and len(leaf.text) < LONGEST_META_TOKEN
-    return Plan(disjunction([held, _in_meta(words)]) if words else held, held if is_sure else FALSE)
+    return Plan(disjunction([maybe, _in_meta(words)]) if words else maybe, held if is_sure else FALSE)
 
 
 def _in_meta(words: Iterable[str]) -> str:

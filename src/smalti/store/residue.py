@@ -19,7 +19,7 @@ from smalti.query.match import LabelsAs, Subject, matches, term_fits
 from smalti.query.nodes import All, And, Exists, Leaf, Node, Not, Or, Range, Some, Term
 from smalti.query.values import as_number, at_path, in_range
 from smalti.records import Frame
-from smalti.store.derive import LONGEST_META_TOKEN
+from smalti.store.derive import LONGEST_META_TOKEN, NUMBERS
 from smalti.store.roi_columns import RoiColumns, rois_of
 from smalti.store.schema import TRUTH, from_rows
 
@@ -353,7 +353,7 @@ class _Few(dict[str, int]):
 
 def _token_fits(leaf: Term | Range, text: str) -> int:
     """Whether the value that a token stands for fits: it may be a text, or the number or truth value of that text."""
-    if "=" in text or len(text) >= LONGEST_META_TOKEN:  # part of a key, or cut
+    if "=" in text or len(text) >= LONGEST_META_TOKEN or text == NUMBERS:  # part of a key, cut, or for a whole list
         return _UNSURE
     values: list[Any] = [text]
     if (number := as_number(text)) is not None:
