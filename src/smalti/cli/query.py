@@ -8,6 +8,7 @@ import msgspec
 
 from smalti import wire
 from smalti.cli.output import as_json, json_option, say, table
+from smalti.cli.picking import view_of
 from smalti.cli.stores import completed, opened, store_option, version_argument
 from smalti.errors import QueryError
 
@@ -154,15 +155,15 @@ def split(
     store_uri: str | None,
     as_json_text: bool,
 ) -> None:
-    """Deal the frames of DATASET@VERSION into parts that stay the same when frames are added."""
+    """Deal the frames of DATASET@VERSION, or of a stored view, into parts that stay the same when frames are added."""
     shares = dict(_share(part) for part in parts)
-    with opened(store_uri) as store:
-        found = store.version(reference).view(text).split(shares, by, seed=seed)
-        counts = {name: view.count() for name, view in found.items()}
-        for name, view in found.items() if output else ():
+    with view_of(reference, text, store_uri) as view:
+        found = view.split(shares, by, seed=seed)
+        counts = {name: part.count() for name, part in found.items()}
+        for name, part in found.items() if output else ():
             Path(str(output)).mkdir(parents=True, exist_ok=True)
             with (Path(str(output)) / f"{name}.jsonl").open("wb") as file:
-                file.writelines(wire.dump_line(frame.record) for frame in view)
+                file.writelines(wire.dump_line(frame.record) for frame in part)
     if as_json_text:
         as_json(counts)
     else:
