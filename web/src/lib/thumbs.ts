@@ -149,7 +149,7 @@ function keep(key: string, thumb: Thumb): void {
 }
 
 /** A length, JSON of that length, then the bytes that it speaks of. */
-function unpack(body: ArrayBuffer): Promise<Thumb>[] {
+export function unpack(body: ArrayBuffer): Promise<Thumb>[] {
   const length = new DataView(body).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 4, length))) as Batch;
   const bytes = ({ offset, length: n }: Part): ArrayBuffer => body.slice(4 + length + offset, 4 + length + offset + n);
@@ -173,7 +173,7 @@ function unpack(body: ArrayBuffer): Promise<Thumb>[] {
   });
 }
 
-export function numbers(dtype: string, bytes: ArrayBuffer): Uint8Array | Uint16Array | Uint32Array {
+function numbers(dtype: string, bytes: ArrayBuffer): Uint8Array | Uint16Array | Uint32Array {
   if (/16/.test(dtype)) return new Uint16Array(bytes);
   return /32/.test(dtype) ? new Uint32Array(bytes) : new Uint8Array(bytes);
 }
