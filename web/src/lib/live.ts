@@ -109,8 +109,14 @@ export function listen(tell: (change: Change) => void): () => void {
   };
 }
 
-/** Grows a moment after something that fits has changed: a dependency of what is read from the server. */
-export function useTurn(fits: (change: Change) => boolean): number {
+/** For what costs the server something to count: a program that writes frame after frame changes it all the time. */
+export const SLOWLY_MS = 1500;
+
+/**
+ * Grows a moment after something that fits has changed, at most once in that time: a dependency of what is read from
+ * the server.
+ */
+export function useTurn(fits: (change: Change) => boolean, every_ms = QUIET_MS): number {
   const [turn, setTurn] = useState(0);
   const state = useState({ fits })[0];
   state.fits = fits;
@@ -118,8 +124,10 @@ export function useTurn(fits: (change: Change) => boolean): number {
     let timer = 0;
     const stop = listen((change) => {
       if (change.kind !== "reset" && !state.fits(change)) return;
-      clearTimeout(timer);
-      timer = window.setTimeout(() => setTurn((n) => n + 1), QUIET_MS);
+      timer ||= window.setTimeout(() => {
+        timer = 0;
+        setTurn((n) => n + 1);
+      }, every_ms);
     });
     return () => {
       clearTimeout(timer);

@@ -3,7 +3,7 @@ import { useLocation } from "preact-iso";
 import { versions } from "../lib/api";
 import { count, percent } from "../lib/format";
 import { say } from "../lib/http";
-import { useTurn } from "../lib/live";
+import { SLOWLY_MS, useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { DiffItem, Version } from "../lib/types";
 import { page } from "../lib/url";
@@ -17,7 +17,7 @@ export default function ComparePage() {
   const { a = "", b = "" } = query;
   const sides = useResource(() => Promise.all([versions.get(a), versions.get(b)]), [a, b]);
   const [old, young] = sides.data ?? [];
-  const turn = useTurn((change) => [old?.id, young?.id].includes(change.version ?? "-"));
+  const turn = useTurn((change) => [old?.id, young?.id].includes(change.version ?? "-"), SLOWLY_MS);
   const diff = useResource(() => versions.diff(a, b), [a, b, turn]);
   const stats = useResource(
     () => Promise.all([a, b].map((v) => versions.statistics(v, { scope: "roi" }))),

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
 import { datasets, projects } from "../lib/api";
 import { ago, compact, count, plural } from "../lib/format";
-import { useTurn } from "../lib/live";
+import { SLOWLY_MS, useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { Dataset, Project } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
@@ -39,7 +39,7 @@ export default function DatasetsPage() {
   const location = useLocation();
   const { query, path } = location;
   const project = params.project;
-  const turn = useTurn((change) => Boolean(change.dataset));
+  const turn = useTurn((change) => Boolean(change.dataset), SLOWLY_MS);
   const list = useResource(() => datasets.list(), [turn]);
   const groups = useResource(() => projects.list(), [turn]);
   const [making, setMaking] = useState(false);

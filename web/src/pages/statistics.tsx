@@ -3,7 +3,7 @@ import { versions } from "../lib/api";
 import { asLine, colorOf, compact, count, csv, fromHex, percent, type Rgb } from "../lib/format";
 import { finished } from "../lib/jobs";
 import { useLegend } from "../lib/legend";
-import { useTurn } from "../lib/live";
+import { SLOWLY_MS, useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { SearchBody, StatisticsRow, Version } from "../lib/types";
 import { Bar, Donut, type Slice } from "../ui/charts";
@@ -41,7 +41,7 @@ export function StatisticsTab({ version, search, query, set }: Props) {
     mask: scope === "mask" ? mask : null,
   };
   const key = JSON.stringify(body);
-  const turn = useTurn((change) => change.version === version.id && change.kind !== "job.progress");
+  const turn = useTurn((change) => change.version === version.id && change.kind !== "job.progress", SLOWLY_MS);
   const found = useResource(
     (signal) => versions.statistics(version.id, body, signal),
     [version.id, version.updated, key, turn],

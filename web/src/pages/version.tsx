@@ -3,7 +3,7 @@ import { lazy, useLocation, useRoute } from "preact-iso";
 import { datasets } from "../lib/api";
 import { searchOf } from "../lib/filters";
 import { ago, plural } from "../lib/format";
-import { useTurn } from "../lib/live";
+import { SLOWLY_MS, useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { Version } from "../lib/types";
 import { page, query as queryText } from "../lib/url";
@@ -34,7 +34,7 @@ export default function VersionPage() {
   const location = useLocation();
   const name = params.dataset ?? "";
   const known = useRef("");
-  const turn = useTurn((change) => change.dataset === known.current && change.kind !== "frame.updated");
+  const turn = useTurn((change) => change.dataset === known.current && change.kind !== "frame.updated", SLOWLY_MS);
   const dataset = useResource(() => datasets.get(name), [name, turn]);
   const versions = useResource(() => datasets.versions(name), [name, turn]);
   known.current = dataset.data?.id ?? "";
