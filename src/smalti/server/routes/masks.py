@@ -1,11 +1,12 @@
 """Masks: index maps as raw numbers, what the numbers mean, and opacity."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 from numpy.typing import NDArray
 
 from smalti import kernels
@@ -19,26 +20,27 @@ from smalti.server.payloads import LegendOut, LegendRow, MaskOut, Unmapped
 from smalti.server.payloads.polygons import Polygonize, Polygons
 from smalti.server.pictures import Mapped
 from smalti.server.routes.media import at_of
-from smalti.server.service import Found, Service, plain
+from smalti.server.routes.places import MASK, OF_MASK, OF_SOURCE, SOURCE, MaskPlace, SourcePlace
+from smalti.server.service import Found, Service
 from smalti.server.thumbs import fit
 from smalti.server.tracing import polygons_of
 
 __all__ = ["ROUTES"]
 
 Hub = NamedDependency[Service]
-_BASE = "/versions/{version:str}/frames/{frame:str}/sources/{source:str}/masks"
-_ONE = _BASE + "/{mask:str}"
+_get = partial(get, sync_to_thread=True, guards=[needs("viewer")], tags=["masks"], dependencies=OF_MASK)
+_post = partial(post, sync_to_thread=True, guards=[needs("viewer")], tags=["masks"], dependencies=OF_MASK)
+Place = NamedDependency[MaskPlace]
 At = Annotated[float | None, QueryParameter(ge=-1e12, le=1e12)]
 Max = Annotated[int | None, QueryParameter(ge=1, le=65536)]
 _MAX_ENTRIES = 20_000
 _STRANGERS = 50
 
 
-@get(_BASE, sync_to_thread=True, guards=[needs("viewer")], tags=["masks"])
-def list_masks(hub: Hub, version: FromPath[str], frame: FromPath[str], source: FromPath[str]) -> list[MaskOut]:
+@get(f"{SOURCE}/masks", sync_to_thread=True, guards=[needs("viewer")], tags=["masks"], dependencies=OF_SOURCE)
+def list_masks(hub: Hub, place: NamedDependency[SourcePlace]) -> list[MaskOut]:
     """The masks of a source, none of them opened."""
-    found = hub.frame(hub.version(version), frame)
-    chosen = found.source(plain(source))
+    found, chosen = place.find(hub)
     return [_mask_out(plan) for plan in found.resolution().masks if plan.source.id == chosen.id]
 
 
@@ -59,25 +61,11 @@ def _mask_out(plan: MaskPlan) -> MaskOut:
     )
 
 
-def _plan(hub: Service, version: str, frame: str, source: str, mask: str) -> tuple[Found, MaskPlan]:
-    found = hub.frame(hub.version(version), frame)
-    return found, found.plan(plain(source), plain(mask))
-
-
-@get(
-    f"{_ONE}/index",
-    sync_to_thread=True,
-    guards=[needs("viewer")],
-    tags=["masks"],
-    media_type="application/octet-stream",
-)
+@_get(f"{MASK}/index", media_type="application/octet-stream")
 def show_index(
     hub: Hub,
     request: AnyRequest,
-    version: FromPath[str],
-    frame: FromPath[str],
-    source: FromPath[str],
-    mask: FromPath[str],
+    place: Place,
     t: At = None,
     max: Max = None,
 ) -> Response[bytes]:
@@ -86,7 +74,7 @@ def show_index(
     X-Mask-Width, X-Mask-Height and X-Mask-Dtype say how to read it, X-Media-Pts which picture of a clip it is. With
     `max`, the map is reduced by nearest pixels until its longer side is at most that.
     """
-    _, plan = _plan(hub, version, frame, source, mask)
+    _, plan = place.find(hub)
     found = hub.pictures.labels(plan, at_of(plan.source, plan.mask.timestamp, t))
     data, etag = found.map.data, found.etag
     if max is not None and builtin_max(found.map.size_hw) > max:
@@ -111,41 +99,29 @@ def _raw(data: NDArray[Any], etag: str, pts_ms: float | None) -> Media:
     return Media(body, "application/octet-stream", etag, compress=True, headers=headers)
 
 
-@get(
-    f"{_ONE}/alpha",
-    sync_to_thread=True,
-    guards=[needs("viewer")],
-    tags=["masks"],
-    media_type="application/octet-stream",
-)
+@_get(f"{MASK}/alpha", media_type="application/octet-stream")
 def show_alpha(
     hub: Hub,
     request: AnyRequest,
-    version: FromPath[str],
-    frame: FromPath[str],
-    source: FromPath[str],
-    mask: FromPath[str],
+    place: Place,
     t: At = None,
 ) -> Response[bytes]:
     """The mask read as opacity: one byte a pixel, 0..255; headers as for the index map."""
-    _, plan = _plan(hub, version, frame, source, mask)
+    _, plan = place.find(hub)
     at_ms = at_of(plan.source, plan.mask.timestamp, t)
     data, pts_ms, etag = hub.pictures.alpha(plan.mask.uri, plan.mask.content_type, at_ms)
     return conditional(request, _raw(data, etag, pts_ms), hub.encoded.get_or)
 
 
-@get(f"{_ONE}/legend", sync_to_thread=True, guards=[needs("viewer")], tags=["masks"])
+@_get(f"{MASK}/legend")
 def show_legend(
     hub: Hub,
     request: AnyRequest,
-    version: FromPath[str],
-    frame: FromPath[str],
-    source: FromPath[str],
-    mask: FromPath[str],
+    place: Place,
     t: At = None,
 ) -> Response[LegendOut]:
     """What the numbers of the index map mean: values, labels, colours, ROIs and pixels; and what is unmapped."""
-    found, plan = _plan(hub, version, frame, source, mask)
+    found, plan = place.find(hub)
     at_ms = at_of(plan.source, plan.mask.timestamp, t)
     mapped = hub.pictures.labels(plan, at_ms)
     unmapped = [
@@ -212,19 +188,16 @@ def _rois_by_color(found: Found, plan: MaskPlan) -> dict[Any, list[int]]:
     return rois
 
 
-@post(f"{_ONE}/polygonize", sync_to_thread=True, status_code=200, guards=[needs("viewer")], tags=["masks"])
+@_post(f"{MASK}/polygonize", status_code=200)
 def polygonize(
     hub: Hub,
     request: AnyRequest,
-    version: FromPath[str],
-    frame: FromPath[str],
-    source: FromPath[str],
-    mask: FromPath[str],
+    place: Place,
     data: JSONBody[Polygonize],
 ) -> Response[Polygons]:
     """The regions of a mask as polygons with holes; nothing is stored."""
     hub.statistics.spend(str(request.scope.get("smalti.identity")))
-    _, plan = _plan(hub, version, frame, source, mask)
+    _, plan = place.find(hub)
     found = hub.pictures.labels(plan, at_of(plan.source, plan.mask.timestamp, data.t)).map
     wanted = set(data.index or ())
     names = set(data.labels or ())

@@ -1,11 +1,12 @@
 """Pictures and clips, addressed by frame and source and never by URI."""
 
 import io
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 
 from smalti.codecs.sniff import HEAD_BYTES, sniff
@@ -16,17 +17,19 @@ from smalti.server.media import Media, conditional, digest, serve_file
 from smalti.server.payloads import VideoInfo
 from smalti.server.pictures import encode
 from smalti.server.problems import Refusal
-from smalti.server.service import Found, Service, plain
+from smalti.server.routes.places import OF_SOURCE, SOURCE, SourcePlace
+from smalti.server.service import Service
 
 __all__ = ["ROUTES", "at_of"]
 
 Hub = NamedDependency[Service]
+_get = partial(get, sync_to_thread=True, guards=[needs("viewer")], tags=["media"], dependencies=OF_SOURCE)
+Place = NamedDependency[SourcePlace]
 Size = Annotated[int | None, QueryParameter(ge=16, le=16384)]
 ThumbSize = Annotated[int, QueryParameter(ge=16, le=1024)]
 At = Annotated[float | None, QueryParameter(ge=-1e12, le=1e12)]
 _PLAYABLE = frozenset({"video/mp4", "video/webm", "video/quicktime", "video/ogg", "video/x-matroska"})
 _TYPES = {"jpeg": "image/jpeg", "webp": "image/webp", "png": "image/png"}
-_BASE = "/versions/{version:str}/frames/{frame:str}/sources/{source:str}"
 MAX_PTS = 200_000
 
 
@@ -35,22 +38,15 @@ def at_of(source: Source, recorded: float, t: float | None) -> float:
     return float(recorded) if t is None else float(recorded) + (t - float(source.timestamp))
 
 
-def _found(hub: Service, version: str, frame: str, source: str) -> tuple[Found, Source]:
-    found = hub.frame(hub.version(version), frame)
-    return found, found.source(plain(source))
-
-
 def _pts(pts_ms: float | None) -> dict[str, str]:
     return {} if pts_ms is None else {"X-Media-Pts": f"{pts_ms:.6f}"}
 
 
-@get(f"{_BASE}/image", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="image/*")
+@_get(f"{SOURCE}/image", media_type="image/*")
 def show_image(
     hub: Hub,
     request: AnyRequest,
-    version: FromPath[str],
-    frame: FromPath[str],
-    source: FromPath[str],
+    place: Place,
     t: At = None,
     size: Size = None,
     fmt: FromQuery[Literal["auto", "exact", "jpeg", "webp", "png"]] = "auto",
@@ -59,7 +55,7 @@ def show_image(
 
     `fmt`: "auto" sends what a browser shows well, "exact" what decodes to the very same samples.
     """
-    _, chosen = _found(hub, version, frame, source)
+    _, chosen = place.find(hub)
     return conditional(request, _image(hub, chosen, t, size, fmt))
 
 
@@ -82,31 +78,27 @@ def _image(hub: Service, source: Source, t: float | None, size: int | None, fmt:
     return Media(data, _TYPES[chosen], etag, headers=_pts(pts_ms))
 
 
-@get(f"{_BASE}/preview", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="image/*")
-def show_preview(
-    hub: Hub, request: AnyRequest, version: FromPath[str], frame: FromPath[str], source: FromPath[str]
-) -> Response[bytes]:
+@_get(f"{SOURCE}/preview", media_type="image/*")
+def show_preview(hub: Hub, request: AnyRequest, place: Place) -> Response[bytes]:
     """The stand-in that the frame names for a source; where there is none, the source itself."""
-    _, chosen = _found(hub, version, frame, source)
+    _, chosen = place.find(hub)
     preview = chosen.preview
     if preview is not None:
         chosen = Source(id=chosen.id, uri=preview.uri, content_type=preview.content_type, timestamp=preview.timestamp)
     return conditional(request, _image(hub, chosen, None, None, "auto"))
 
 
-@get(f"{_BASE}/thumb", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="image/webp")
+@_get(f"{SOURCE}/thumb", media_type="image/webp")
 def show_thumb(
     hub: Hub,
     request: AnyRequest,
-    version: FromPath[str],
-    frame: FromPath[str],
-    source: FromPath[str],
+    place: Place,
     size: ThumbSize = 256,
     overlay: FromQuery[str | None] = None,
     t: At = None,
 ) -> Response[bytes]:
     """A WebP that fits into size × size; `overlay` = the id of a mask, or "masks" = the first that has labels."""
-    found, chosen = _found(hub, version, frame, source)
+    found, chosen = place.find(hub)
     at_ms = at_of(chosen, chosen.timestamp, t)
     plan = found.overlay(chosen, overlay) if overlay else None
     mask_ms = 0.0 if plan is None else at_of(chosen, plan.mask.timestamp, t)
@@ -114,12 +106,10 @@ def show_thumb(
     return conditional(request, Media(small.data, "image/webp", etag))
 
 
-@get(f"{_BASE}/video", sync_to_thread=True, guards=[needs("viewer")], tags=["media"], media_type="video/*")
-def show_video(
-    hub: Hub, request: AnyRequest, version: FromPath[str], frame: FromPath[str], source: FromPath[str]
-) -> Response[Any] | Stream:
+@_get(f"{SOURCE}/video", media_type="video/*")
+def show_video(hub: Hub, request: AnyRequest, place: Place) -> Response[Any] | Stream:
     """The clip itself for playback, in ranges. Only what the bytes show to be a video is sent."""
-    _, chosen = _found(hub, version, frame, source)
+    _, chosen = place.find(hub)
     name, _ = hub.pictures.content(chosen.uri, chosen.content_type)
     file = hub.doors.open(chosen.uri)
     kind = sniff(file.read(HEAD_BYTES)) or ""
@@ -132,12 +122,10 @@ def show_video(
     return serve_file(request, file, size, kind, name)
 
 
-@get(f"{_BASE}/video/info", sync_to_thread=True, guards=[needs("viewer")], tags=["media"])
-def show_video_info(
-    hub: Hub, request: AnyRequest, version: FromPath[str], frame: FromPath[str], source: FromPath[str]
-) -> Response[VideoInfo]:
+@_get(f"{SOURCE}/video/info")
+def show_video_info(hub: Hub, request: AnyRequest, place: Place) -> Response[VideoInfo]:
     """The pictures of a clip: size, codec and the presentation time of each."""
-    _, chosen = _found(hub, version, frame, source)
+    _, chosen = place.find(hub)
     name, _ = hub.pictures.content(chosen.uri, chosen.content_type)
     with hub.slots.one(), hub.pictures.clip(chosen.uri, chosen.content_type, name) as clip:
         if len(clip) > MAX_PTS:
