@@ -234,8 +234,7 @@ class Catalog:
         Raises:
             VersionError: somebody holds it; the message says who and until when. Or there is no such version.
         """
-        if version in self._held_back:
-            self.release_lease(self._held_back.pop(version))
+        self._give_back(version)
         now = self._now()
         lease = LeaseRow(
             **checked(LeaseRow, {"version": version, "owner": owner, "expires": now + _ttl(ttl_s), "token": new_uuid()})
@@ -269,18 +268,19 @@ class Catalog:
         return renewed
 
     def release_lease(self, lease: LeaseRow) -> None:
-        """Give a lease back; one that is lost already is no error.
-
-        Where that cannot be written down (a full disk, a store that is away), it runs out by itself, or is given back
-        before the version is next asked for here: what was done under the lease is done.
-        """
+        """Give a lease back; one that is lost already is no error. On a full disk it waits for the next call here."""
         try:
             self.connect().delete(LeaseRow, lease.version, {"token": [lease.token]})
         except StorageError:
             self._held_back[lease.version] = lease
 
+    def _give_back(self, version: str) -> None:
+        if version in self._held_back:
+            self.release_lease(self._held_back.pop(version))
+
     def get_lease(self, version: str) -> LeaseRow | None:
         """Who holds a version now."""
+        self._give_back(version)
         lease = self.connect().get(LeaseRow, version)
         return lease if lease is not None and lease.expires > self._now() else None
 
