@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from smalti.server.jsonpatch import apply_patch
-from smalti.server.payloads import Operation
+from smalti.server.payloads.frames import Operation
 from smalti.server.problems import Refusal
 
 

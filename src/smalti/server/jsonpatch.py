@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from smalti.server.payloads import Operation
+from smalti.server.payloads.frames import Operation
 from smalti.server.problems import Refusal
 
 __all__ = ["apply_patch"]

@@ -17,7 +17,7 @@ from smalti.query.rules import FilterRule
 from smalti.records import Frame
 from smalti.server.asking import cursor_of, read_cursor
 from smalti.server.media import digest
-from smalti.server.payloads import Hit, Search, SearchPage, SourceHit
+from smalti.server.payloads.frames import Hit, Search, SearchPage, SourceHit
 from smalti.server.problems import Refusal
 from smalti.server.service import Service
 from smalti.store import DatasetVersion

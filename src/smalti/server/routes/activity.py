@@ -10,7 +10,7 @@ from litestar.response import Stream
 from smalti.server.asking import AnyRequest, as_json, check_json, must_match, page_of, who
 from smalti.server.auth import needs
 from smalti.server.media import digest
-from smalti.server.payloads import AuditOut, AuditPage
+from smalti.server.payloads.others import AuditOut, AuditPage
 from smalti.server.service import Service
 from smalti.store.rows import UserRow
 

@@ -9,7 +9,8 @@ from litestar.params import FromPath, JSONBody
 from smalti.errors import VersionError
 from smalti.server.asking import AnyRequest, as_json, who
 from smalti.server.auth import Identity, needs, new_key
-from smalti.server.payloads import Deleted, KeyMade, KeyOut, Login, Me, NewKey, TokenIn, UserOut
+from smalti.server.payloads.accounts import Deleted, KeyMade, KeyOut, Login, Me, NewKey, TokenIn
+from smalti.server.payloads.others import UserOut
 from smalti.server.problems import Refusal
 from smalti.server.security import cookie_name
 from smalti.server.service import Service, plain

@@ -17,13 +17,9 @@ from smalti.query.parse import parse
 from smalti.server.asking import AnyRequest, as_json, page_of
 from smalti.server.auth import needs
 from smalti.server.export import KINDS, csv_of, stream_frames
-from smalti.server.payloads import (
-    ChangeOut,
+from smalti.server.payloads.datasets import ChangeOut, DiffFrame, DiffItem, DiffOut, MaskMove
+from smalti.server.payloads.frames import (
     Completion,
-    DiffFrame,
-    DiffItem,
-    DiffOut,
-    MaskMove,
     Parsed,
     ParseQuery,
     Search,

@@ -10,7 +10,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from smalti.server.asking import AnyRequest, as_json, check_json, must_match, page_of, who
 from smalti.server.auth import needs
 from smalti.server.media import digest
-from smalti.server.payloads import DatasetChange, DatasetOut, DatasetPage, Declare, Deleted, NewDataset, ProjectOut
+from smalti.server.payloads.accounts import Deleted
+from smalti.server.payloads.datasets import DatasetChange, DatasetOut, Declare, NewDataset
+from smalti.server.payloads.others import DatasetPage, ProjectOut
 from smalti.server.service import Service
 from smalti.store import Dataset
 from smalti.store.counting import stats_of

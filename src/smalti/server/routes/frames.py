@@ -15,9 +15,9 @@ from smalti.records import Frame
 from smalti.server.asking import AnyRequest, as_json, check_json, must_match, who
 from smalti.server.auth import RANKS, Identity, needs
 from smalti.server.jsonpatch import apply_patch
-from smalti.server.payloads import (
+from smalti.server.payloads.accounts import Deleted
+from smalti.server.payloads.frames import (
     Binding,
-    Deleted,
     FailedOut,
     FrameCopy,
     FrameOut,

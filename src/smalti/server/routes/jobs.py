@@ -15,7 +15,8 @@ from smalti.server.checking import count_pixels
 from smalti.server.export import KINDS, write_frames
 from smalti.server.jobs import Progress
 from smalti.server.media import serve_file
-from smalti.server.payloads import ExportAsked, JobOut, Search
+from smalti.server.payloads.frames import ExportAsked, Search
+from smalti.server.payloads.others import JobOut
 from smalti.server.problems import Refusal
 from smalti.server.search import run
 from smalti.server.service import Service, plain

@@ -16,7 +16,7 @@ from smalti.pixels import is_clip
 from smalti.server.asking import AnyRequest, as_json
 from smalti.server.auth import needs
 from smalti.server.media import Media, conditional, digest
-from smalti.server.payloads import LegendOut, LegendRow, MaskOut, Unmapped
+from smalti.server.payloads.media import LegendOut, LegendRow, MaskOut, Unmapped
 from smalti.server.payloads.polygons import Polygonize, Polygons
 from smalti.server.pictures import Mapped
 from smalti.server.routes.media import at_of

@@ -14,7 +14,7 @@ from smalti.records import Source
 from smalti.server.asking import AnyRequest, as_json
 from smalti.server.auth import needs
 from smalti.server.media import Media, conditional, digest, serve_file
-from smalti.server.payloads import VideoInfo
+from smalti.server.payloads.media import VideoInfo
 from smalti.server.pictures import encode
 from smalti.server.problems import Refusal
 from smalti.server.routes.places import OF_SOURCE, SOURCE, SourcePlace

@@ -17,7 +17,7 @@ from smalti.server.asking import AnyRequest
 from smalti.server.auth import identity_of
 from smalti.server.media import Media, conditional, digest
 from smalti.server.openapi import describe
-from smalti.server.payloads import VersionInfo
+from smalti.server.payloads.others import VersionInfo
 from smalti.server.problems import Refusal
 from smalti.server.routes.auth import session_cookie
 from smalti.server.safe_io import open_under

@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 from smalti.errors import FrameError
 from smalti.server.asking import AnyRequest, as_json
 from smalti.server.auth import needs
-from smalti.server.payloads import Search
+from smalti.server.payloads.frames import Search
 from smalti.server.payloads.vectors import Nearest, NearestAsked, VectorField
 from smalti.server.problems import Refusal
 from smalti.server.search import hits_of, run

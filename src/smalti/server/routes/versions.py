@@ -12,7 +12,8 @@ from smalti.server.asking import AnyRequest, as_json, check_json, must_match, wh
 from smalti.server.auth import needs
 from smalti.server.checking import check_masks, count_pixels
 from smalti.server.media import digest
-from smalti.server.payloads import Child, Deleted, Merge, NewVersion, Publish, VersionChange, VersionOut
+from smalti.server.payloads.accounts import Deleted
+from smalti.server.payloads.datasets import Child, Merge, NewVersion, Publish, VersionChange, VersionOut
 from smalti.server.routes.datasets import head_stats
 from smalti.server.routes.jobs import job_out
 from smalti.server.service import Service

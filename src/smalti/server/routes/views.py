@@ -16,8 +16,8 @@ from smalti.query.rules import EVERY
 from smalti.server.asking import AnyRequest, as_json, check_json, must_match, who
 from smalti.server.auth import needs
 from smalti.server.media import digest
-from smalti.server.payloads import (
-    Deleted,
+from smalti.server.payloads.accounts import Deleted
+from smalti.server.payloads.views import (
     Explained,
     ExplainedRow,
     ExplainedTable,
