@@ -23,6 +23,7 @@ from smalti.view import DataView
 __all__ = ["Page", "Pages"]
 
 _KEPT_BYTES = 96 << 20
+_KEPT_PAGES = 256
 _WORKERS = 4
 Key = tuple[DataView, str, int, tuple[str, ...] | None]
 
@@ -93,12 +94,12 @@ class Pages:
             page = _page(view, iterator or _iterator(view, position), size, paths)
         with self._lock:
             sizes = {known: each.result().size for known, each in self._known.items() if _is_good(each)}
-            too_much = sum(sizes.values()) + page.size - self._most
+            too_much, too_many = sum(sizes.values()) + page.size - self._most, len(self._known) - _KEPT_PAGES
             for known, freed in sizes.items():
-                if too_much <= 0:
+                if too_much <= 0 and too_many <= 0:
                     break
                 del self._known[known]
-                too_much -= freed
+                too_much, too_many = too_much - freed, too_many - 1
         return page
 
 
