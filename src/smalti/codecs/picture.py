@@ -53,7 +53,8 @@ def decode_rgb(
             return found
     rgb = to_rgb(codecs.decode_still(data, content_type=content_type, limits=limits))
     x, y, width, height = place((rgb.shape[0], rgb.shape[1]))
-    return rgb[y : y + height, x : x + width]
+    found = rgb[y : y + height, x : x + width]
+    return found if found.flags.writeable else found.copy()
 
 
 def _is_plain_jpeg(data: bytes, content_type: str | None) -> bool:
