@@ -5,6 +5,7 @@
 #include "bind_fold.h"
 #include "bind_maps.h"
 #include "bind_png.h"
+#include "bind_polygons.h"
 #include "binding.h"
 #include "kernels.h"
 #include "repair.h"
@@ -212,6 +213,7 @@ static PyMethodDef methods[] = {
     {"contour", py_contour, METH_VARARGS, "labels, width, edge"},
     SMALTI_PNG_METHODS,
     SMALTI_MAP_METHODS,
+    SMALTI_POLYGON_METHODS,
     SMALTI_FOLD_METHODS,
     {"repair", py_repair, METH_VARARGS, "y, cb, cr, width, cell, colors, parameters, positions, counts"},
     {NULL, NULL, 0, NULL},

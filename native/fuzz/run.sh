@@ -22,7 +22,7 @@ library="$native/third_party/libdeflate"
 sources=$(find "$native" -maxdepth 1 -name '*.c' ! -name module.c ! -name 'bind_*.c' | sort)
 sources="$sources $library/lib/adler32.c $library/lib/crc32.c $library/lib/utils.c
  $library/lib/arm/cpu_features.c $library/lib/x86/cpu_features.c"
-flags="-std=gnu11 -O1 -g -fno-omit-frame-pointer -DSMALTI_PLAIN -I$library -fno-sanitize-recover=all"
+flags="-std=gnu11 -ffp-contract=off -O1 -g -fno-omit-frame-pointer -DSMALTI_PLAIN -I$library -fno-sanitize-recover=all"
 if [ "${FUZZ:-}" = libfuzzer ] && command -v clang > /dev/null; then
     # shellcheck disable=SC2086
     clang $flags -fsanitize=address,undefined,fuzzer -DSMALTI_LIBFUZZER $sources "$here/fuzz.c" -o "$work/fuzz"

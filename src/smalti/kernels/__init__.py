@@ -41,6 +41,7 @@ __all__ = [
     "png_lookup",
     "probe",
     "repair",
+    "ring_edges",
     "runs_decode",
     "runs_encode",
     "tiles_pack",
@@ -88,6 +89,7 @@ if TYPE_CHECKING or not IS_NATIVE:
         png_labels,
         png_lookup,
         repair,
+        ring_edges,
         runs_decode,
         runs_encode,
         tiles_pack,
@@ -112,3 +114,4 @@ else:
     from smalti.kernels.native_fold import flat_tokens, fold, mix
     from smalti.kernels.native_maps import label_planes, tiles_pack, tiles_unpack
     from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup
+    from smalti.kernels.native_polygons import ring_edges

@@ -73,3 +73,13 @@ def flat_tokens(
     counts: NDArray[Any],
     /,
 ) -> tuple[int, int]: ...
+def ring_edges(
+    grid: NDArray[Any],
+    begins: NDArray[Any],
+    groups: NDArray[Any],
+    height: int,
+    width: int,
+    closes: bool,
+    ends: NDArray[Any],
+    /,
+) -> bytes: ...

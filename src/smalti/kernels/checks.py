@@ -17,6 +17,7 @@ __all__ = [
     "legend_arrays",
     "nearest_arrays",
     "number_of_labels",
+    "ring_arrays",
     "run_arrays",
 ]
 
@@ -139,6 +140,29 @@ def run_arrays(values: NDArray[Any], lengths: NDArray[Any]) -> tuple[NDArray[Any
         raise ValueError(f"runs: lengths up to {int(lengths.max())} do not fit in memory")
     lengths = np.ascontiguousarray(lengths, dtype=np.int64)
     return np.ascontiguousarray(values), lengths, int(lengths.sum())
+
+
+FARTHEST = 1 << 30
+"""Beyond this, positions in a picture would leave 64 bits."""
+
+
+def ring_arrays(
+    grid: NDArray[Any], begins: NDArray[Any], groups: NDArray[Any], size_hw: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
+    """Corners (n, 2), where rings begin in them, where groups begin in those; all int64 in C order."""
+    if grid.ndim != 2 or grid.shape[1] != 2 or grid.dtype != np.int64:
+        raise ValueError(f"grid: expected (n, 2) int64, got {_shape(grid)}")
+    if len(grid) and int(np.abs(grid).max()) > FARTHEST:
+        raise ValueError(f"grid: expected corners within {FARTHEST} fifths of a pixel, got {int(np.abs(grid).max())}")
+    for name, marks, end in (("begins", begins, len(grid)), ("groups", groups, len(begins) - 1)):
+        if marks.ndim != 1 or marks.dtype != np.int64 or not len(marks):
+            raise ValueError(f"{name}: expected one dimension of int64, got {_shape(marks)}")
+        if marks[0] != 0 or marks[-1] != end or (marks[1:] < marks[:-1]).any():
+            raise ValueError(f"{name}: expected numbers that rise from 0 to {end}")
+    height, width = (int(side) for side in size_hw)
+    if not (0 <= height <= FARTHEST and 0 <= width <= FARTHEST):
+        raise ValueError(f"size_hw: expected sides of 0 to {FARTHEST} pixels, got {size_hw}")
+    return np.ascontiguousarray(grid), np.ascontiguousarray(begins), np.ascontiguousarray(groups), (height, width)
 
 
 def _shape(array: NDArray[Any]) -> str:

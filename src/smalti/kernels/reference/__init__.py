@@ -5,6 +5,7 @@ from smalti.kernels.reference.count import confusion, count, count_boxes, count_
 from smalti.kernels.reference.fold import fold, mix
 from smalti.kernels.reference.gather import gather_exact, gather_table, lookup, nearest_table
 from smalti.kernels.reference.png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup
+from smalti.kernels.reference.polygons import ring_edges
 from smalti.kernels.reference.repair import RepairParameters, repair
 from smalti.kernels.reference.runs import contour, runs_decode, runs_encode
 from smalti.kernels.reference.tiles import tiles_pack, tiles_unpack
@@ -34,6 +35,7 @@ __all__ = [
     "png_labels",
     "png_lookup",
     "repair",
+    "ring_edges",
     "runs_decode",
     "runs_encode",
     "tiles_pack",
