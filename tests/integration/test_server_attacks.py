@@ -196,6 +196,36 @@ def test_wildcards_do_not_backtrack(here: Site) -> None:
     here.post(f"{V2}/frames/search", {"query": "meta.text:" + "*a" * 60 + "*b"})
 
 
+def test_costly_questions_are_limited_for_each_person(shared: Site) -> None:
+    shared.server.service.statistics.tries = 3
+    enter(shared, "viewer")
+    shared.post(f"{V2}/statistics", {"scope": "roi"})
+    shared.post(f"{V2}/nearest", {"vector": [1.0, 2.0]})
+    shared.post(f"{V2}{FRONT}/masks/seg/polygonize", {})
+    for path, body in (("/statistics", {}), ("/nearest", {"vector": [1.0]}), (f"{FRONT}/masks/seg/polygonize", {})):
+        assert int(shared.post(f"{V2}{path}", body, status=429).headers["retry-after"]) > 0
+    enter(shared, "annotator")
+    shared.post(f"{V2}/statistics", {"scope": "roi"})
+
+
+def test_another_server_is_not_flooded_through_ours(tmp_path: Path, web: Web) -> None:
+    make_store(tmp_path, 1).close()
+    with site(tmp_path, read_hosts=("127.0.0.1",)) as found:
+        found.server.service.doors.fetches.tries = 3
+        picture = (tmp_path / "files" / "f0.png").read_bytes()
+        for number in range(5):
+            uri = web.put(f"{number}.png", picture)
+            stored(found, source={"uri": uri})
+            found.get(f"{V2}{FRONT}/image", status=200 if number < 3 else 429)
+    assert len(web.requests) == 3
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_vectors_hold_numbers(here: Site, number: str) -> None:
+    content = f'{{"vector":[{number}]}}'.encode()
+    here.ask("POST", f"{V2}/nearest", content=content, headers={"Content-Type": "application/json"}, status=400)
+
+
 # ------------------------------------------------------------------------------------------- other sites, other names
 @pytest.mark.parametrize(
     "headers",

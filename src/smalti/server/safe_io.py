@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from smalti import storage
 from smalti.errors import AccessDenied, StorageError
+from smalti.server.auth import Limiter
 from smalti.server.pinned import Hosts, Pinned
 from smalti.storage import RemoteFile, Storage, parse_uri, shown
 
@@ -24,6 +25,8 @@ __all__ = ["Doors", "Policy", "local_parts", "open_under"]
 _NEVER = ("/proc", "/sys", "/dev", "/run")
 _BLOCK = 1 << 18
 _FRESH_S = 30.0
+_FETCHES_A_MINUTE = 3000
+"""Files fetched from one web server in a minute: what a few people browse, and no flood."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,7 @@ class Doors:
         self._web = Pinned(policy.hosts, max_bytes=policy.max_bytes)
         self._clouds = Storage(schemes=frozenset({"s3", "gs", "az"}), max_bytes=policy.max_bytes, cache=None)
         self._recent: dict[str, tuple[float, bytes]] = {}
+        self.fetches = Limiter(_FETCHES_A_MINUTE, 60)
 
     def read(self, uri: str) -> bytes:
         """All bytes.
@@ -141,6 +145,8 @@ class Doors:
         known = self._recent.get(uri)
         if known is not None and time.monotonic() - known[0] < _FRESH_S:
             return known[1]
+        if kind == "http":
+            self._spend(uri)
         data = self._web.fetch(uri) if kind == "http" else storage.fetch(uri, storage=self._clouds)
         self._remember(uri, data)
         return data
@@ -152,6 +158,7 @@ class Doors:
             return self._file(uri)
         if kind == "cloud":
             return storage.open_uri(uri, storage=self._clouds)
+        self._spend(uri)
         first = self._web.fetch_range(uri, 0, _BLOCK)
         if first.size is None:
             return io.BytesIO(first.data)
@@ -160,6 +167,10 @@ class Doors:
             return self._web.fetch_range(uri, start, stop).data
 
         return cast(BinaryIO, RemoteFile(shown(uri), first.size, first.data, more))
+
+    def _spend(self, uri: str) -> None:
+        """Nobody makes this server hammer another one."""
+        self.fetches.spend((urlsplit(uri).hostname or "").lower())
 
     def stamp(self, uri: str) -> tuple[object, ...] | None:
         """What changes when a local file changes; None for what can only be told by reading it."""
