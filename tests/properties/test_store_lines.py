@@ -5,13 +5,15 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smalti import wire
 from smalti.store import adopt
 from smalti.store.ingest import Failed
+from smalti.store.schema import TRUTH
 
 TEXT = st.text(max_size=5)
 NAMES = st.sampled_from(["a", "b", "seg"])
@@ -68,14 +70,14 @@ def one_by_one(data: bytes) -> tuple[Any, list[Failed]]:
         return told(adopt.rows_of_lines(data, "x.jsonl", 7))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(LINE, max_size=4), st.booleans())
 def test_all_at_once_is_one_by_one(lines: list[bytes], is_ended: bool) -> None:
     data = b"\n".join(lines) + (b"\n" if is_ended else b"")
     assert told(adopt.rows_of_lines(data, "x.jsonl", 7)) == one_by_one(data)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(GOOD.map(msgspec.json.encode), min_size=1, max_size=3))
 def test_what_is_read_at_once_is_what_the_wire_reads(lines: list[bytes]) -> None:
     rows, failed = adopt.rows_of_lines(b"\n".join(lines), "x.jsonl", 1)
@@ -89,3 +91,24 @@ def test_what_is_read_at_once_is_what_the_wire_reads(lines: list[bytes]) -> None
     assert len(found) == len(expected) == len(lines) - len(failed)
     for frame, wanted in zip(found, expected, strict=True):
         assert (frame.sources, frame.rois, frame.meta) == (wanted.sources, wanted.rois, wanted.meta)
+
+
+@settings(max_examples=30, deadline=None)
+@example(
+    [b'{"sources":[{"id":"a","uri":"x"}],"timestamp":0.0,"rois":[{"label":["a","a"],"poly":[9007199254740993]}]}'], True
+)
+@given(st.lists((GOOD | ODD).map(msgspec.json.encode), max_size=4), st.booleans())
+def test_frames_survive_arrow_and_parquet(lines: list[bytes], is_parquet: bool) -> None:
+    rows, _ = adopt.rows_of_lines(b"\n".join(lines), "x.jsonl", 1)
+    if rows is None or not len(rows):
+        return
+    out = pa.BufferOutputStream()
+    table = pa.Table.from_batches([rows.select(TRUTH.names)])
+    if is_parquet:
+        pq.write_table(table, out, compression="zstd")
+        (back,) = pq.ParquetFile(pa.BufferReader(out.getvalue())).iter_batches(100)
+    else:
+        with pa.ipc.new_file(out, table.schema) as writer:
+            writer.write_table(table)
+        back = pa.ipc.open_file(out.getvalue()).get_batch(0)
+    assert told(adopt.made_rows(adopt.adopt(back, "x.parquet"))) == told((rows, []))

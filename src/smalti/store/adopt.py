@@ -115,7 +115,7 @@ def _one_by_one(truth: pa.RecordBatch) -> tuple[pa.RecordBatch | None, list[Fail
         try:
             record = from_rows(row)[0]
             # Rows may hold nulls where a record must not: its own JSON goes through the checks of the wire.
-            frames.append(record_of(wire.to_dict(record)))
+            frames.append(record_of(wire.dump(record)))
         except (FrameError, msgspec.MsgspecError, TypeError, ValueError, AttributeError) as error:
             failed.append(Failed(row.column("id")[0].as_py(), str(error), "validation"))
     rows, refused = rows_of(frames)
