@@ -173,6 +173,10 @@ def below_path(value: Any, path: str) -> bool:
     return False
 
 
+_limit = lru_cache(maxsize=1024)(as_number)
+"""The number of a bound: the same few are asked for with every value."""
+
+
 def in_range(value: Scalar, bounds: Range) -> bool:
     """Whether a value lies between the bounds.
 
@@ -191,13 +195,13 @@ def in_range(value: Scalar, bounds: Range) -> bool:
         spans = [instant_span(limit) for limit in limits]
         if instant is not None and all(span is not None for span in spans):
             return _fits(instant[0], bounds, _moment_bound)
-        numeric = [as_number(limit) for limit in limits]
+        numeric = [_limit(limit) for limit in limits]
         if all(number is not None for number in numeric):
             number = as_number(value)
             return number is not None and _fits(number, bounds, _number_bound)
         is_text = all(number is None for number in numeric) and all(span is None for span in spans)
         return is_text and _fits(value, bounds, _text_bound)
-    if all(as_number(limit) is not None for limit in limits):
+    if all(_limit(limit) is not None for limit in limits):
         return _fits(value, bounds, _number_bound)
     if all(instant_span(limit) is not None for limit in limits):
         return _fits(value * 1000, bounds, _moment_bound)
@@ -217,7 +221,7 @@ def _fits(value: Any, bounds: Range, read: Any) -> bool:
 
 
 def _number_bound(text: str) -> tuple[Any, Any]:
-    number = as_number(text)
+    number = _limit(text)
     return number, number
 
 

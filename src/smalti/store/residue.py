@@ -130,6 +130,8 @@ class _Batch:
                 return self._rois(tree)
             case Some(scope="mask") if _is_summed(tree):
                 return self._sums(tree)
+            case Some(scope="mask"):
+                return self._on_masks(tree)
             case Some():
                 return self._each(tree, [None] * len(self.batch), self._masks())
             case Term() | Range() if tree.field.startswith("meta."):
@@ -209,6 +211,16 @@ class _Batch:
             self._frames = [Frame(sources=[], **dict(zip(columns, row, strict=True))) for row in rows]
         return self._frames
 
+    def _on_masks(self, tree: Some) -> Bools:
+        """A count of masks: the condition on all masks of all rows at once, then a sum for each row."""
+        facts = self._masks()
+        masks = [mask for each in facts if each for mask in each.values()]
+        sums = np.concatenate([[0], np.cumsum(_fitting(tree.item, masks))])
+        ends = np.cumsum([len(each) if each else 0 for each in facts])
+        counts = np.diff(sums[ends], prepend=0)
+        enough: Bools = counts >= tree.low
+        return enough if tree.high is None else enough & (counts <= tree.high)
+
     def _sums(self, tree: Some) -> Bools:
         """Sums over masks where there is one mask; the facts themselves where there are several."""
         texts = self.batch.column(_FACTS)
@@ -279,6 +291,29 @@ def _on_rois(
             table = np.array([bool(labels) for labels in sets], np.bool_)
     found: Bools = table[codes] if len(sets) else np.zeros(len(codes), np.bool_)
     return found
+
+
+def _fitting(tree: Node, masks: Sequence[MaskFacts]) -> Bools:
+    """(number of masks,) bool: for which a condition on masks holds."""
+    match tree:
+        case All():
+            return np.ones(len(masks), np.bool_)
+        case And(items) | Or(items):
+            parts = [_fitting(item, masks) for item in items]
+            combine = np.logical_and if isinstance(tree, And) else np.logical_or
+            joined: Bools = reduce(combine, parts, np.full(len(masks), isinstance(tree, And), np.bool_))
+            return joined
+        case Not(item):
+            return ~_fitting(item, masks)
+        case Range(field="share", of=str(label)):
+            return _on_numbers(tree, np.array([mask.share(label) for mask in masks], np.float64))
+        case Range(field="pixels", of=str(label)):
+            return _on_numbers(tree, np.array([mask.pixels.get(label, 0) for mask in masks], np.float64))
+        case Range(field="void.share"):
+            return _on_numbers(tree, np.array([mask.void_share for mask in masks], np.float64))
+        case _:
+            subject = Subject(Frame(sources=[]))
+            return np.fromiter((subject.holds(tree, mask) for mask in masks), np.bool_, len(masks))
 
 
 def _on_sums(tree: Node, batch: pa.RecordBatch) -> Bools:
