@@ -8,6 +8,7 @@ import obstore
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError, PreconditionError
 from obstore.store import LocalStore, MemoryStore
+from tests.catalog_places import a_version
 
 from smalti.errors import AccessDenied, StorageError, VersionError
 from smalti.storage import Storage, using_storage
@@ -30,12 +31,12 @@ def catalog(store: MemoryStore) -> Catalog:
 
 
 @pytest.fixture
-def on_put(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[Callable[[], Any]], Any]], None]:
-    """`on_put(part, act)`: the next put of a path with this part is done by `act(put)` instead."""
+def on_put(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`on_put(part, act, times)`: the next puts of a path with this part are done by `act(put)` instead."""
 
-    def install(part: str, act: Callable[[Callable[[], Any]], Any]) -> None:
+    def install(part: str, act: Callable[[Callable[[], Any]], Any], times: int = 1) -> None:
         real = obstore.put
-        waiting = [act]
+        waiting = [act] * times
 
         def put(store: Any, path: str, *args: Any, **kwargs: Any) -> Any:
             if part in path and waiting:
@@ -99,11 +100,40 @@ def test_a_put_that_failed_was_not_acknowledged(catalog: Catalog, on_put: Any) -
     def fail(put: Callable[[], Any]) -> Any:
         raise GenericError("timed out\nand more")
 
-    on_put("datasets", fail)
+    on_put("datasets", fail, 3)
     with pytest.raises(StorageError, match="timed out; whether a change arrived is not known"):
         catalog.create_dataset(DatasetRow(name="d"))
     assert names(catalog) == []
     catalog.create_dataset(DatasetRow(name="d"))
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_put_without_an_answer_is_looked_for_and_repeated(catalog: Catalog, on_put: Any, arrives: bool) -> None:
+    calls = []
+
+    def silent(put: Callable[[], Any]) -> Any:
+        calls.append(put() if arrives else None)
+        raise GenericError("timed out")
+
+    on_put("datasets", silent, 2)
+    row = catalog.create_dataset(DatasetRow(name="d"))
+    assert len(calls) == (1 if arrives else 2)
+    assert catalog.list_datasets() == [row]
+
+
+def test_a_lease_whose_put_had_no_answer_is_not_left_behind(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = a_version(catalog)
+    claim = ObjectsBackend.claim
+
+    def silent(backend: ObjectsBackend, *args: Any) -> Any:
+        claim(backend, *args)
+        raise StorageError("no answer")
+
+    monkeypatch.setattr(ObjectsBackend, "claim", silent)
+    with pytest.raises(StorageError):
+        catalog.acquire_lease(version.uuid, "me", 60)
+    monkeypatch.undo()
+    assert catalog.acquire_lease(version.uuid, "me again", 60).owner == "me again"
 
 
 def test_endless_conflict_ends(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +190,7 @@ def test_a_version_that_died_halfway_can_be_made_again(catalog: Catalog, on_put:
     def die(put: Callable[[], Any]) -> Any:
         raise GenericError("gone")
 
-    on_put(f"versions/{dataset}", die)
+    on_put(f"versions/{dataset}", die, 3)
     with pytest.raises(StorageError, match="gone"):
         catalog.create_version(row)
     with pytest.raises(VersionError, match="no version"):
@@ -185,7 +215,7 @@ def test_a_dataset_half_deleted_takes_no_versions_and_can_be_deleted(catalog: Ca
     def die(put: Callable[[], Any]) -> Any:
         raise GenericError("gone")
 
-    on_put("datasets", die)
+    on_put("datasets", die, 3)
     with pytest.raises(StorageError, match="gone"):
         catalog.delete_dataset(dataset)
     with pytest.raises(VersionError, match="there is no dataset"):
