@@ -1,4 +1,4 @@
-"""Other people's layouts against their bars: python -m benchmarks.formats [--images N] [--json FILE].
+"""Other people's layouts against their bars: python benchmarks/formats.py [--images N] [--quick].
 
 Import of COCO instances against Datumaro (its interpreter in $SMALTI_DATUMARO_PYTHON; left out without), panoptic PNG →
 segments against the published NumPy way, polygons → masks against pycocotools. Seeded; nothing is downloaded.
@@ -7,7 +7,6 @@ segments against the published NumPy way, polygons → masks against pycocotools
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from bars import Bar, save
+from clock import machine
 from smalti.convert import ids_to_samples, panoptic_segments, png_bytes
 from smalti.formats import choose, load
 from smalti.polygons import rasterise_many, runs_of_polygons
@@ -84,7 +85,7 @@ def imports(images: int) -> list[dict[str, Any]]:
     """Seconds and peak memory of the import, ours and Datumaro's, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         write_coco(Path(folder), images)
-        runs = [("smalti", [sys.executable, "-m", "benchmarks.formats", "--read", folder])]
+        runs = [("smalti", [sys.executable, __file__, "--read", folder])]
         rival = os.environ.get("SMALTI_DATUMARO_PYTHON")
         if rival:
             runs.append(("datumaro", [rival, "-c", _DATUMARO, folder]))
@@ -175,25 +176,52 @@ def polygons() -> dict[str, float]:
     }
 
 
+def bars(rows: list[dict[str, Any]], ids: dict[str, float], rings: dict[str, float]) -> list[Bar]:
+    """What the issue of layouts asks."""
+    ours, theirs = rows[0], next((row for row in rows if row["who"] == "datumaro"), None)
+    ratio = None if theirs is None else theirs["s"] / ours["s"] * ours["frames"] / theirs["frames"]
+    note = "" if theirs else "SMALTI_DATUMARO_PYTHON names an interpreter that has it"
+    return [
+        Bar(f"import of {ours['frames']:,} COCO pictures' annotations against Datumaro", ratio, 3, unit="×", note=note),
+        Bar("peak memory of that import", ours["peak_mb"], unit="MB", at_least=False, decimals=0),
+        Bar(
+            "panoptic PNG → segments against rgb2id + np.unique",
+            ids["rgb2id + unique (ms)"] / ids["smalti, with boxes (ms)"],
+            5,
+            unit="×",
+        ),
+        *(
+            Bar(
+                f"polygons → {what} against pycocotools",
+                rings[f"pycocotools {what} (ms)"] / rings[f"smalti {what} (ms)"],
+                1,
+                unit="×",
+            )
+            for what in ("masks", "run lengths")
+        ),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=10000)
+    parser.add_argument("--quick", action="store_true", help="A tenth of the images; nothing is written.")
     parser.add_argument("--read", help=argparse.SUPPRESS)
-    parser.add_argument("--json", help="Write the results there.")
     given = parser.parse_args()
     if given.read:
         read(given.read)
         return
-    results = {
-        "machine": {"system": platform.system(), "cores": os.cpu_count()},
-        "python": platform.python_version(),
-        "import": imports(given.images),
-        "panoptic": panoptic(),
-        "polygons": polygons(),
-    }
-    print(json.dumps(results, indent=2))
-    if given.json:
-        Path(given.json).write_text(json.dumps(results, indent=2) + "\n")
+    start = machine()
+    rows, ids, rings = imports(given.images // 10 if given.quick else given.images), panoptic(), polygons()
+    save(
+        "formats",
+        "Other people's layouts",
+        bars(rows, ids, rings),
+        quick=given.quick,
+        about="Seeded data; the quickest of several runs, processor time.",
+        machine=start,
+        **{"import": rows, "panoptic": ids, "polygons": rings},
+    )
 
 
 if __name__ == "__main__":
