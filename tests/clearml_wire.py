@@ -2,7 +2,6 @@
 
 import base64
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from litestar.testing import TestClient
 
 from smalti.server.app import Server, create_app
 from smalti.server.clearml import API_PATH, FILES_PATH, key_pair, mount, variables
+from smalti.server.listening import listen
 from smalti.server.settings import Settings
 
 CODES = {200, 400, 401, 403, 404, 500}
@@ -126,9 +126,7 @@ class Running:
 
     def __init__(self, folder: Path, port: int = 0, wrap: Callable[[Any], Any] = lambda inner: inner) -> None:
         self.folder = folder
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", port))
+        self.socket = listen("127.0.0.1", port)
         self.port = self.socket.getsockname()[1]
         self.server = create_app(Settings(store=str(folder / "store"), port=self.port, thumbs=folder / "thumbs"))
         base = f"http://127.0.0.1:{self.port}"

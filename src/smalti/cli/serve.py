@@ -107,21 +107,15 @@ def _names(host: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _listen(host: str, port: int, *, is_fixed: bool) -> socket.socket:
     """A socket that is bound before anything is said about it; without --port the next free one is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    last: OSError | None = None
+    from smalti.server.listening import listen
+
+    last: StorageError | None = None
     for candidate in [port] if is_fixed else range(port, port + _PORTS_TRIED):
-        # asyncio turns Nagle's algorithm off only for sockets that say TCP; with it, each answer waits 40 ms.
-        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            found.bind((host, candidate))
-            found.listen(2048)
-        except OSError as error:
-            found.close()
-            last = error
-            continue
-        return found
-    raise StorageError(f"cannot listen on {host}:{port}: {last}; choose another --port or --host")
+            return listen(host, candidate)
+        except StorageError as error:
+            last = last or error
+    raise last or StorageError(f"cannot listen on {host}:{port}; choose another --port")
 
 
 def refuse_open_door(app: "Server") -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from smalti.errors import StorageError
 from smalti.server.clearml.mounting import API_PATH, FILES_PATH, applications, environment, key_pair
+from smalti.server.listening import listen
 from smalti.server.service import Service
 
 __all__ = ["read_environment", "serve_apart", "variables", "write_environment"]
@@ -90,7 +90,7 @@ def serve_apart(service: Service, host: str, ports: tuple[int, int], **options: 
                 timeout_graceful_shutdown=5,
                 **options,
             )
-            running.append((uvicorn.Server(config), _listening(host, port)))
+            running.append((uvicorn.Server(config), listen(host, port)))
         for server, listening in running:
             threads.append(threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True))
             threads[-1].start()
@@ -103,15 +103,3 @@ def serve_apart(service: Service, host: str, ports: tuple[int, int], **options: 
             thread.join(10)
         for _, listening in running:
             listening.close()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((host, port))
-        found.listen(2048)
-    except OSError as error:
-        found.close()
-        raise StorageError(f"cannot listen on {host}:{port}: {error}; choose another port") from None
-    return found
