@@ -4,7 +4,7 @@ Conditions on labels and confidences of ROIs are evaluated for a whole batch at 
 running sum per frame. Everything else goes through `smalti.query.match`, which defines it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -111,38 +111,21 @@ class _Batch:
         self._roi_columns: RoiColumns | None = None
 
     def holds(self, tree: Node) -> Bools:
+        return _folded(tree, len(self.batch), self._part)
+
+    def _part(self, tree: Node) -> Bools:
         match tree:
-            case All():
-                return np.ones(len(self.batch), np.bool_)
-            case And(items):
-                every = np.ones(len(self.batch), np.bool_)
-                for item in items:
-                    every &= self.holds(item)
-                return every
-            case Or(items):
-                any_of = np.zeros(len(self.batch), np.bool_)
-                for item in items:
-                    any_of |= self.holds(item)
-                return any_of
-            case Not(item):
-                return ~self.holds(item)
             case Some(scope="roi"):
                 return self._rois(tree)
             case Some(scope="mask") if _is_summed(tree):
                 return self._sums(tree)
             case Some(scope="mask"):
                 return self._on_masks(tree)
-            case Some():
-                return self._each(tree, [None] * len(self.batch), self._masks())
             case Term() | Range() if tree.field.startswith("meta."):
                 return self._meta(tree)
             case _:
-                return self._each(tree, self._plain(), [None] * len(self.batch))
-
-    def _each(self, tree: Node, frames: Sequence[Frame | None], facts: Sequence[Any]) -> Bools:
-        empty = Frame(sources=[])
-        found = (Subject(f or empty, each).holds(tree) for f, each in zip(frames, facts, strict=True))
-        return np.fromiter(found, np.bool_, len(self.batch))
+                found = (Subject(frame).holds(tree) for frame in self._plain())
+                return np.fromiter(found, np.bool_, len(self.batch))
 
     def _meta(self, leaf: Term | Range) -> Bools:
         """A condition on a path of the metadata; each distinct value is looked at once."""
@@ -248,89 +231,76 @@ def on_rois(tree: Some, rois: RoiColumns) -> Bools:
 
 def evaluate_rois(tree: Node, rois: RoiColumns) -> Bools:
     """(n,) bool: which rows match a tree for which `columns_of` names ROI columns alone."""
+
+    def part(found: Node) -> Bools:
+        if not isinstance(found, Some):
+            raise TypeError(f"{type(found).__name__} is no condition on ROIs")
+        return on_rois(found, rois)
+
+    return _folded(tree, len(rois.starts) - 1, part)
+
+
+def _folded(tree: Node, size: int, part: Callable[[Node], Bools]) -> Bools:
+    """(size,) bool: a tree of AND, OR and NOT over what `part` says of everything else."""
     match tree:
+        case All():
+            return np.ones(size, np.bool_)
         case And(items) | Or(items):
-            parts = [evaluate_rois(item, rois) for item in items]
             combine = np.logical_and if isinstance(tree, And) else np.logical_or
-            joined: Bools = reduce(combine, parts, np.full(len(rois.starts) - 1, isinstance(tree, And), np.bool_))
+            start: Bools = np.full(size, isinstance(tree, And), np.bool_)
+            joined: Bools = reduce(combine, (_folded(item, size, part) for item in items), start)
             return joined
         case Not(item):
-            return ~evaluate_rois(item, rois)
-        case Some(scope="roi"):
-            return on_rois(tree, rois)
+            return ~_folded(item, size, part)
         case _:
-            return np.ones(len(rois.starts) - 1, np.bool_)
+            return part(tree)
 
 
 def _on_rois(
     tree: Node, codes: NDArray[Any], sets: Sequence[frozenset[str]], confidence: NDArray[np.float64] | None
 ) -> Bools:
     """(number of ROIs,) bool."""
-    match tree:
-        case And(items):
-            every = np.ones(len(codes), np.bool_)
-            for item in items:
-                every &= _on_rois(item, codes, sets, confidence)
-            return every
-        case Or(items):
-            any_of = np.zeros(len(codes), np.bool_)
-            for item in items:
-                any_of |= _on_rois(item, codes, sets, confidence)
-            return any_of
-        case Not(item):
-            return ~_on_rois(item, codes, sets, confidence)
-        case Term() | Range() if tree.field == "confidence" and confidence is not None:
-            return _on_numbers(tree, confidence)
-        case _ if getattr(tree, "field", "") == "confidence" and confidence is not None:
-            return ~np.isnan(confidence)
-        case Term() | Range():
-            table = np.array([any(_fits(tree, label) for label in labels) for labels in sets], np.bool_)
-        case All():
-            return np.ones(len(codes), np.bool_)
-        case _:
+
+    def part(leaf: Node) -> Bools:
+        if confidence is not None and getattr(leaf, "field", "") == "confidence":
+            return _on_numbers(leaf, confidence) if isinstance(leaf, Term | Range) else ~np.isnan(confidence)
+        if isinstance(leaf, Term | Range):
+            table = np.array([any(_fits(leaf, label) for label in labels) for labels in sets], np.bool_)
+        else:
             table = np.array([bool(labels) for labels in sets], np.bool_)
-    found: Bools = table[codes] if len(sets) else np.zeros(len(codes), np.bool_)
-    return found
+        found: Bools = table[codes] if len(sets) else np.zeros(len(codes), np.bool_)
+        return found
+
+    return _folded(tree, len(codes), part)
 
 
 def _fitting(tree: Node, masks: Sequence[MaskFacts]) -> Bools:
     """(number of masks,) bool: for which a condition on masks holds."""
-    match tree:
-        case All():
-            return np.ones(len(masks), np.bool_)
-        case And(items) | Or(items):
-            parts = [_fitting(item, masks) for item in items]
-            combine = np.logical_and if isinstance(tree, And) else np.logical_or
-            joined: Bools = reduce(combine, parts, np.full(len(masks), isinstance(tree, And), np.bool_))
-            return joined
-        case Not(item):
-            return ~_fitting(item, masks)
-        case Range(field="share", of=str(label)):
-            return _on_numbers(tree, np.array([mask.share(label) for mask in masks], np.float64))
-        case Range(field="pixels", of=str(label)):
-            return _on_numbers(tree, np.array([mask.pixels.get(label, 0) for mask in masks], np.float64))
-        case Range(field="void.share"):
-            return _on_numbers(tree, np.array([mask.void_share for mask in masks], np.float64))
-        case _:
-            subject = Subject(Frame(sources=[]))
-            return np.fromiter((subject.holds(tree, mask) for mask in masks), np.bool_, len(masks))
+    subject = Subject(Frame(sources=[]))
+
+    def part(leaf: Node) -> Bools:
+        match leaf:
+            case Range(field="share", of=str(label)):
+                return _on_numbers(leaf, np.array([mask.share(label) for mask in masks], np.float64))
+            case Range(field="pixels", of=str(label)):
+                return _on_numbers(leaf, np.array([mask.pixels.get(label, 0) for mask in masks], np.float64))
+            case Range(field="void.share"):
+                return _on_numbers(leaf, np.array([mask.void_share for mask in masks], np.float64))
+            case _:
+                return np.fromiter((subject.holds(leaf, mask) for mask in masks), np.bool_, len(masks))
+
+    return _folded(tree, len(masks), part)
 
 
 def _on_sums(tree: Node, batch: pa.RecordBatch) -> Bools:
     """(n,) bool: a condition on pixels of labels, by the pixels that a label has in all masks of a frame."""
-    match tree:
-        case And(items) | Or(items):
-            parts = [_on_sums(item, batch) for item in items]
-            combine = np.logical_and if isinstance(tree, And) else np.logical_or
-            start: Bools = np.full(len(batch), isinstance(tree, And), np.bool_)
-            joined: Bools = reduce(combine, parts, start)
-            return joined
-        case Not(item):
-            return ~_on_sums(item, batch)
-        case Term() | Range():
-            return _on_numbers(tree, _pixels(tree.of or "", batch))
-        case _:
-            return np.ones(len(batch), np.bool_)
+
+    def part(leaf: Node) -> Bools:
+        if isinstance(leaf, Term | Range):
+            return _on_numbers(leaf, _pixels(leaf.of or "", batch))
+        return np.ones(len(batch), np.bool_)
+
+    return _folded(tree, len(batch), part)
 
 
 def _pixels(label: str, batch: pa.RecordBatch) -> NDArray[np.float64]:
