@@ -19,7 +19,7 @@ from smalti.server.auth import new_key
 from smalti.store import open_store
 from smalti.store.rows import UserRow
 
-__all__ = ["Asker", "Browsed", "Running", "browse", "make_keys", "running"]
+__all__ = ["TOKEN", "Asker", "Browsed", "Running", "browse", "make_keys", "running"]
 
 TOKEN = "a-token-that-only-the-tests-know"
 

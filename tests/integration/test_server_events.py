@@ -1,13 +1,16 @@
 """Live changes: told whoever made them, once, and replayed to who comes back."""
 
 import asyncio
+import http.client
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.browsing import TOKEN, running
 from tests.serving import Site, frame, make_store, site
 
 from smalti.server.events import Events
@@ -139,3 +142,67 @@ def test_who_comes_back_after_a_restart_or_a_gap_reads_anew(tmp_path: Path) -> N
         assert b"event: reset" not in asyncio.run(first_words(events, seen))
         events.lose_sight()
         assert b"event: reset" in asyncio.run(first_words(events, seen))
+
+
+# -------------------------------------------------------------------------------------------------- over real HTTP
+class Listener:
+    """Somebody who reads /events as a browser does."""
+
+    def __init__(self, port: int, last: str | None = None) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        headers = {"Authorization": f"Bearer {TOKEN}", **({"Last-Event-ID": last} if last else {})}
+        for attempt in range(100):
+            try:
+                self.connection.request("GET", "/api/v1/events", headers=headers)
+                break
+            except ConnectionRefusedError:  # the address is printed just before the server accepts
+                if attempt == 99:
+                    raise
+        self.answer = self.connection.getresponse()
+        assert self.answer.status == 200
+        assert self.answer.headers["content-type"].startswith("text/event-stream")
+
+    def until(self, kind: str) -> dict[str, str]:
+        """The fields of the next event of a kind."""
+        found: dict[str, str] = {}
+        while True:
+            line = self.answer.readline().decode().rstrip("\n")
+            name, _, value = line.partition(": ")
+            if name:
+                found[name] = value
+            elif found.get("event") == kind:
+                return found
+            else:
+                found = {}
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def test_a_page_hears_of_a_script_and_catches_up_after_a_break(tmp_path: Path) -> None:
+    make_store(tmp_path / "store", 3).close()
+    with running(tmp_path / "store") as server:
+        page = Listener(server.port)
+        page.answer.readline()
+        script = open_store(tmp_path / "store")
+        draft = script["street"]["v2"]
+        until = time.monotonic() + 15
+        draft.update_frame(frame(0, meta={"n": 0}))
+        # The server has looked once when it tells the first change; until then there is nothing to compare with.
+        heard: list[dict[str, str]] = []
+        listening = threading.Thread(target=lambda: heard.append(page.until("frames.changed")))
+        listening.start()
+        number = 1
+        while not heard and time.monotonic() < until:
+            draft.update_frame(frame(0, meta={"n": number}))
+            number += 1
+            listening.join(0.5)
+        assert heard
+        assert json.loads(heard[0]["data"])["version"] == draft.id
+        page.close()
+        draft.rename("renamed")
+        second = Listener(server.port, last=heard[0]["id"])
+        told = second.until("version.updated")
+        assert int(told["id"]) > int(heard[0]["id"])
+        second.close()
+        script.close()
