@@ -198,6 +198,48 @@ def test_the_index_and_the_exact_search_through_a_life_of_edits(
     check(draft, indexed=True)
 
 
+def test_auto_asks_the_index_of_a_large_version_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "WORTH_INDEXING", 300)
+    asked: list[str] = []
+    indexed = vectors._indexed
+    monkeypatch.setattr(vectors, "_indexed", lambda rows, *more: asked.append("index") or indexed(rows, *more))
+    dataset = open_store(tmp_path).create_dataset("d")
+    dataset.declare("meta.v", "vector[2]")
+    made = dataset.create_version("v1")
+    made.add_frames([frame(f"f{n:03}", [math.cos(n / 100), math.sin(n / 100)]) for n in range(400)])
+    made.publish()
+    for smallest, ways in ((50_000, []), (400, ["index"])):
+        monkeypatch.setattr(vectors, "_WORTH_ASKING", smallest)
+        for method in ("auto", "exact"):
+            assert made.nearest([1.0, 0.0], 3, "v", method=method)[0] == ("f000", 1.0)
+        assert made.nearest([1.0, 0.0], 3, "v", metric="l2_norm")[0] == ("f000", 1.0)  # not what the index is for
+        assert made.nearest([1.0, 0.0], 1, "v", query="id:f30?")[0][0] == "f300"  # some frames alone are looked at
+        assert asked == ways
+
+
+def test_vectors_go_along_into_copies_and_merges(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "one")
+    dataset = store.create_dataset("d")
+    first = dataset.create_version("v1")
+    first.add_frames([frame("a", [1.0, 0.0]), frame("b", [0.0, 1.0]), frame("secret", [0.9, 0.0])])
+    dataset.declare("meta.v", "vector[2,l2_norm]")
+    first.publish()
+    ours, theirs = first.child("ours"), first.child("theirs")
+    ours.add_frames([frame("c", [5.0, 5.0])])
+    theirs.add_frames([frame("b", [9.0, 9.0])])
+    theirs.publish()
+    merged = dataset.merge(ours, theirs)
+    store.purge(["secret"], who="a test", why="to see that it is gone")
+    store.backup(str(tmp_path / "two"))
+    copy = open_store(tmp_path / "two")["d"]
+    assert copy.declared == {"meta.v": "vector[2,l2_norm]"}
+    for versions in (store["d"], copy):
+        assert [id_ for id_, _ in versions["v1"].nearest([1.0, 0.0], 5, "v", metric="l2_norm")] == ["a", "b"]
+        near = versions[merged.name].nearest([9.0, 9.0], 5, "v", metric="l2_norm")
+        assert [id_ for id_, _ in near] == ["b", "c", "a"]
+        assert near[0][1] == 1.0
+
+
 def test_the_index_finds_nearly_all(tmp_path: Path) -> None:
     """Recall on clusters, as embeddings have them, at the size from which on there is an index."""
     rng = np.random.default_rng(2)
