@@ -1,9 +1,14 @@
 """Samples: the same window for image and mask, tiles of kept maps, remote files ahead of time, failures, clips."""
 
+import importlib.util
 import io
 import logging
 import pickle
+import sys
 import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +20,7 @@ from PIL import Image
 
 import smalti as sm
 from smalti import codecs, mask_reading, storage
-from smalti.errors import DecodeError, FrameError, QueryError
+from smalti.errors import DecodeError, FrameError, MissingExtra, QueryError
 from smalti.feed import ahead
 from smalti.feed.ambience import Ambience
 from smalti.feed.arrays import batches, to_huggingface, write_webdataset
@@ -220,6 +225,60 @@ class TestRemote:
         assert [type(item).__name__ for item in found].count("Failure") == 1
         assert isinstance(found[3], Failure)
         assert "i3.png" in found[3].error
+
+
+class _Shop(SimpleHTTPRequestHandler):
+    """A folder over HTTP with ETags; remembers what was asked for."""
+
+    asked: list[str]
+
+    def send_head(self) -> Any:
+        self.asked.append(f"{self.command} {self.path[1]}")
+        return super().send_head()
+
+    def end_headers(self) -> None:
+        self.send_header("ETag", f'"{self.path}"')
+        super().end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silence."""
+
+
+def test_remote_masks_that_are_kept_are_not_fetched_again(view: sm.DataView, tmp_path: Path) -> None:
+    handler = type("Shop", (_Shop,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            at = f"http://127.0.0.1:{server.server_port}"
+            frames = []
+            for number, frame in enumerate(view):
+                frame.source = f"{at}/i{number}.png"
+                frame.masks_source = {"seg": f"{at}/m{number}.png"}
+                frames.append(frame)
+            far = sm.DataView(frames).map_labels({"car": 1, "bus": 2, "pole": 3}, void=0)
+            with storage.using_storage(storage.Storage(cache=None, timeout_s=5)):
+                for expected in (6, 0):
+                    handler.asked.clear()  # type: ignore[attr-defined]
+                    found = Samples(far, crop=(9, 8), kept=tmp_path / "kept").load_many(range(6))
+                    for item in found:
+                        assert isinstance(item, Sample)
+                        np.testing.assert_array_equal(item.mask, classes(item.image))
+                    assert handler.asked.count("GET m") == expected  # type: ignore[attr-defined]
+                    assert handler.asked.count("GET i") == 6  # type: ignore[attr-defined]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("feed", "library"), [("torch", "torch"), ("ray", "ray")])
+def test_what_is_not_installed_is_named(feed: str, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    spec = importlib.util.find_spec(f"smalti.feed.{feed}")
+    assert spec is not None
+    assert spec.loader is not None
+    with pytest.raises(MissingExtra, match=rf"smalti\.feed\.{feed} needs .*smalti\[{library}\]"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 class TestClips:
