@@ -190,6 +190,8 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
 
 def _filters(spec: ViewSpec, tables: Sequence[Table]) -> tuple[FilterRule, ...]:
     for rule in spec.filters:
+        if not tables:
+            raise QueryError("this view reads nothing yet; name a dataset and a version in one of its queries")
         if not any(covers(rule, table) for table in tables):
             raise QueryError(
                 f"a filter asks for {rule.dataset}@{rule.version}, which this view does not read; add it first"

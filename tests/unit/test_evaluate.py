@@ -230,3 +230,45 @@ def test_many_entries_are_counted_as_few_are() -> None:
     assert one.names == two.names
     assert one.confusion.tolist() == two.confusion.tolist()
     assert one.missed.tolist() == two.missed.tolist()
+
+
+IDS = hnp.arrays(np.uint32, (5, 8), elements=st.integers(0, 6))
+
+
+def panoptic_by_definition(truth: np.ndarray, found: np.ndarray, category: dict[int, str]) -> dict[str, list[float]]:
+    """Matched IoU, TP, FP, FN per category, step by step as the evaluation program of the panoptic task does it."""
+    area = {(side, i): int((m == i).sum()) for side, m in (("t", truth), ("p", found)) for i in np.unique(m).tolist()}
+    meet: dict[tuple[int, int], int] = {}
+    for pair in zip(truth.ravel().tolist(), found.ravel().tolist(), strict=True):
+        meet[pair] = meet.get(pair, 0) + 1
+    scores: dict[str, list[float]] = {}
+    matched: set[tuple[str, int]] = set()
+    for (i, j), both in meet.items():
+        if not i or not j or category[i] != category[j]:
+            continue
+        union = area["p", j] + area["t", i] - both - meet.get((0, j), 0)
+        if both / union > 0.5:
+            row = scores.setdefault(category[i], [0.0, 0, 0, 0])
+            row[0] += both / union
+            row[1] += 1
+            matched |= {("t", i), ("p", j)}
+    for side, i in area:
+        if not i or (side, i) in matched or (side == "p" and meet.get((0, i), 0) / area[side, i] > 0.5):
+            continue
+        scores.setdefault(category[i], [0.0, 0, 0, 0])[2 if side == "p" else 3] += 1
+    return scores
+
+
+@given(IDS, IDS)
+def test_panoptic_quality_follows_the_definition(true: np.ndarray, predicted: np.ndarray) -> None:
+    category = {1: "car", 2: "car", 3: "car", 4: "tree", 5: "tree", 6: "sky"}
+    legend = Legend(category, kind="ids", scheme="plain")
+    maps = [LabelMap(*discover(data, legend, "plain")) for data in (true, predicted)]
+    found = panoptic_quality([(maps[0], maps[1])])
+    expected = panoptic_by_definition(true, predicted, category)
+    told = {name: [row.iou_sum, row.true, row.false_positive, row.false_negative] for name, row in found.items()}
+    assert set(told) == set(expected)
+    for name, row in expected.items():
+        assert told[name] == pytest.approx(row)
+        below = row[1] + row[2] / 2 + row[3] / 2
+        assert found[name].quality == pytest.approx(row[0] / below)

@@ -115,6 +115,19 @@ class TestFilters:
         assert rest[:2] == ["f04", "f04"]
         assert len(parts) - 1 + len(rest) == 18
 
+    def test_a_view_of_stars_alone_reads_nothing(self) -> None:
+        with pytest.raises(QueryError, match="reads nothing yet; name a dataset"):
+            DataView().add_query(roi_query="car").count()
+
+    def test_counts_are_those_of_the_list(self) -> None:
+        view = DataView(FRAMES, "label:car").add_query(roi_query="sky").add_query("id:f0*", weight=2)
+        counted = view.get_count()
+        chosen = view.chosen()
+        assert counted == (len(chosen), [len(member) for member in chosen.members])
+        assert view.count() == counted[0]
+        half = view.split({"a": 0.5, "b": 0.5}, by="id")["a"]
+        assert half.count() == len(half.chosen())
+
     def test_facts_that_are_missing_are_reported(self) -> None:
         view = DataView([frame(0, "x"), frame(1)], "mask.car.share:>0.1")
         with pytest.warns(UserWarning, match="1 frames have masks without stored facts"):
