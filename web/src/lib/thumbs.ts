@@ -56,7 +56,8 @@ interface Batch {
   legends: ThumbLegend[];
 }
 
-const AT_ONCE = 8;
+/** Few to a request: what scrolled away meanwhile is still made, and the next page of frames waits behind it. */
+const AT_ONCE = 4;
 const BUSY = 2;
 const WAIT_MS = 50;
 const KEPT = 400;

@@ -144,7 +144,7 @@ export function useWindow(host: RefObject<HTMLElement | null>, rows: number, row
     ...virtualizer.options,
     count: rows,
     estimateSize: () => rowHeight,
-    overscan: 4,
+    overscan: 2,
     onChange: () => render((n) => n + 1),
   });
   useEffect(() => virtualizer._didMount(), [virtualizer]);
