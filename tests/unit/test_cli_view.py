@@ -141,3 +141,30 @@ def test_a_clone_is_a_draft_of_its_own(store: smalti.Store, tmp_path: Path) -> N
     _run(store, "save", "third", "--spec", str(tmp_path / "view.json"))
     assert _json(store, "show", "third")["spec"] == shown["spec"]
     assert json.loads(_run(store, "export", "yours"))["labels_enumeration"] == {"car": 3}
+
+
+def test_queries_complete_in_the_shell(store: smalti.Store) -> None:
+    from click.shell_completion import ShellComplete
+
+    from smalti.cli import cli
+
+    def proposals(begun: str) -> list[str]:
+        shell = ShellComplete(cli, {}, "smalti", "_SMALTI_COMPLETE")
+        return [str(item.value) for item in shell.get_completions(["query", "--store", store.uri, "drive@v1"], begun)]
+
+    assert proposals("meta.ci") == ["meta.city:"]
+    assert proposals("label:car AND meta.city:j") == ["label:car AND meta.city:jena"]
+    assert proposals("label:b") == ["label:bus"]
+
+
+def test_a_stored_view_is_asked_and_dealt_out_like_a_version(store: smalti.Store) -> None:
+    from smalti.cli.query import query, split
+
+    _run(store, "save", "mine", "drive@v1", "--query", "meta.city:ulm", "--query", "meta.city:jena")
+    done = CliRunner().invoke(query, ["mine", "--count", "--store", store.uri])
+    assert done.output == "3\n"
+    dealt = CliRunner().invoke(split, ["mine", "--by", "id", "--part", "a=0.5", "--part", "b=0.5", "--json", "--store", store.uri])  # fmt: skip
+    assert sum(json.loads(dealt.output).values()) == 3
+    refused = CliRunner().invoke(query, ["mine", "label:car", "--store", store.uri])
+    assert isinstance(refused.exception, VersionError)
+    assert "is a stored view, which has its queries" in str(refused.exception)

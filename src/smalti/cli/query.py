@@ -57,16 +57,19 @@ def query(  # one verb, several questions about one choice of frames
     store_uri: str | None,
     as_json_text: bool,
 ) -> None:
-    """The frames of DATASET@VERSION that match QUERY, e.g. 'label:car AND meta.city:bremen AND mask.car.share:[0.05 TO *]'."""
-    with opened(store_uri) as store:
-        version = store.version(reference)
-        if near is not None:
-            _say_nearest(version, text, _vector(near), limit, field, metric, as_json_text)
-            return
-        if sql:
-            _say_plan(version, text)
-            return
-        view = version.view(text)
+    """The frames of DATASET@VERSION that match QUERY, e.g. 'label:car AND meta.city:bremen AND mask.car.share:[0.05 TO *]'.
+
+    The name of a stored view in place of DATASET@VERSION lists the frames of that view.
+    """
+    if near is not None or sql:
+        with opened(store_uri) as store:
+            version = store.version(reference)
+            if near is not None:
+                _say_nearest(version, text, _vector(near), limit, field, metric, as_json_text)
+            else:
+                _say_plan(version, text)
+        return
+    with view_of(reference, text, store_uri) as view:
         total = view.count()
         if only_count:
             if as_json_text:
