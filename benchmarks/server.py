@@ -71,6 +71,7 @@ def report(times: dict[str, Any], thumbs: dict[str, float], http: dict[str, floa
         Bar("the same with zstd on the wire", cpu("body, zstd") / cpu("decode"), at_least=False, unit="×"),
         Bar("the same map again (kept in memory)", cpu("body again"), at_least=False, unit="ms"),
         Bar("thumbnails 256 px with overlay, cold", thumbs["cold"], must=60, unit="/s", decimals=0),
+        Bar("CPU time of one of them (a core makes 1000 ms a second)", thumbs["cold cpu"], at_least=False, unit="ms"),
         Bar("thumbnails 256 px with overlay, warm, one by one", thumbs["warm"], must=1000, unit="/s", decimals=0),
         Bar("pictures + index maps for the grid, cold, 48 in one body", thumbs["batch cold"], unit="/s", decimals=0),
         Bar("the same, warm", thumbs["batch warm"], unit="/s", decimals=0),
@@ -238,11 +239,13 @@ def thumb_times(server: Server, browser: Browser, folder: Path, *, quick: bool) 
     """Thumbnails a second, made and kept: one by one by four who ask at once, and in batches."""
     total = 60 if quick else 300
     paths = [f"/frames/f{n}/sources/front/thumb?size=256&overlay=masks" for n in range(total)]
-    found: dict[str, list[float]] = {"cold": [], "warm": [], "batch cold": [], "batch warm": []}
+    found: dict[str, list[float]] = {"cold": [], "cold cpu": [], "warm": [], "batch cold": [], "batch warm": []}
     for _ in range(1 if quick else 3):
         shutil.rmtree(folder / "thumbs", ignore_errors=True)
         forget(server)
+        began = time.process_time()
         found["cold"].append(total / together(browser, [("GET", path, b"") for path in paths]))
+        found["cold cpu"].append((time.process_time() - began) / total * 1e3)
         found["warm"].append(total * 3 / together(browser, [("GET", path, b"") for path in paths * 3]))
         batches = [_batch(range(start, min(start + 48, total))) for start in range(0, total, 48)]
         asked = [("POST", "/masks/thumbs", body) for body in batches]
