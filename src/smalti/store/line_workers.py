@@ -27,6 +27,8 @@ Made = tuple[pa.RecordBatch | None, list[Failed]]
 _HEAD = Struct("<QQ")
 _read_failed = msgspec.json.Decoder(list[Failed]).decode
 _END_S = 5
+_PIPE_BYTES = 1 << 20
+"""A piece that goes through in two parts and not in thirty: on a busy machine each part waits for its turn."""
 
 
 class LineWorkers:
@@ -84,10 +86,14 @@ class LineWorkers:
 def _start(where: str) -> "subprocess.Popen[bytes] | None":
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     command = [sys.executable, "-m", __name__, where]
-    try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    except (OSError, ValueError):
-        return None
+    for size in (_PIPE_BYTES, -1):  # a user may have no large pipes left
+        try:
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, pipesize=size
+            )
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def _ask(worker: "subprocess.Popen[bytes]", data: bytes, first: int) -> Made:
