@@ -180,7 +180,8 @@ def test_a_server_that_is_killed_loses_nothing_and_repeats_nothing(tmp_path: Pat
         server.stop()
     assert [each for each in said if each["wrong"]] == []
     assert len(kills) == 3
-    assert len(list(names.glob("*/*"))) == 8
+    # A kill in the moment of a rename leaves a hidden file, which is swept after a day.
+    assert len([path for path in names.glob("*/*") if not path.name.startswith(".")]) == 8
 
 
 def test_two_clients_write_one_version_at_once(running: Client) -> None:

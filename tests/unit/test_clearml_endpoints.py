@@ -248,12 +248,14 @@ def test_uploads_that_broke_off_are_swept_and_nothing_else(at: Wire, tmp_path: P
     at.upload("/b", b"other")
     root = tmp_path / "store" / "files"
     (root / "incoming" / "broken").write_bytes(b"half")
+    name = next(root.glob("names/*/*"))
+    (name.parent / f".{name.name}.0123.tmp").write_bytes(b"{")  # as a kill leaves it
     assert shelf.sweep() == 0  # all of it is young
     for path in root.rglob("*"):
         os.utime(path, (time.time() - 200_000,) * 2)
     assert shelf.sweep(timedelta(days=3)) == 0
     at.upload("/c", b"first")  # named again, in time
-    assert shelf.sweep() == 1
+    assert shelf.sweep() == 2
     assert not (root / "incoming" / "broken").exists()
     at.upload("/d", b"third")
     at.upload("/d", b"fourth")

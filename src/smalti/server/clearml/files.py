@@ -207,6 +207,7 @@ class Shelf:
             if path.is_file() and not path.name.startswith(".")
         }
         suspects = [*root.glob("incoming/*"), *(p for p in root.glob("sha256/*/*") if p.name not in named)]
+        suspects += root.glob("names/*/.*")  # what a killed server was about to rename
         swept = 0
         for path in suspects:
             if _is_older(path, limit):
