@@ -2,7 +2,6 @@
  * kernels/reference/polygons.py writes down. Only crossings of columns are computed; they fall into order by column. */
 #include "polygons.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +50,9 @@ static int64_t fifth_at(const walk *edge, int64_t left) {
         int64_t beyond = (int64_t)((double)edge->from.y + edge->slope * (double)(step + 1) + 0.5);
         return here < beyond ? here : beyond;
     }
-    int64_t rows = (int64_t)ceil(((double)left + 0.5 - (double)edge->from.x) / edge->slope);
+    double exact = ((double)left + 0.5 - (double)edge->from.x) / edge->slope;
+    int64_t rows = (int64_t)exact;
+    rows += (double)rows < exact; /* the next whole number */
     rows -= has_passed(edge, left, rows - 1);
     rows += !has_passed(edge, left, rows);
     return edge->from.y + rows - 1;

@@ -7,8 +7,10 @@
 
 #include "../kernels.h"
 #include "../png.h"
+#include "../polygons.h"
 #include "../repair.h"
 #include "../third_party/libdeflate/libdeflate.h"
+#include "../video.h"
 
 enum { MOST_PIXELS = 1 << 20, MOST_FILE = 1 << 20 };
 
@@ -173,6 +175,89 @@ static void try_repair(void) {
     free(y), free(cb), free(cr), free(colors), free(positions);
 }
 
+/* A map through tiles and back, whole and a box; then damaged tiles and offsets, their checksums made true again. */
+static void try_tiles(void) {
+    static const size_t sizes[] = {1, 2, 4};
+    size_t size = sizes[any(3)], hw[2] = {1 + any(70), 1 + any(70)}, tile = 1 + any(40), n = hw[0] * hw[1];
+    size_t tiles = ((hw[0] + tile - 1) / tile) * ((hw[1] + tile - 1) / tile), room = tiles * 2 + n * size;
+    uint8_t *map = malloc(n * size), *packed = malloc(room);
+    uint32_t *offsets = malloc((tiles + 1) * 4), *sums = malloc(tiles * 4), levels = 1 + any(255), flat = 1 + any(60);
+    for (size_t i = 0; i < n * size; i++) map[i] = any(flat) || i < size ? (i < size ? 0 : map[i - size]) : (uint8_t)any(levels);
+    require(!tiles_pack(map, hw, tile, size, packed, room, offsets, sums, tiles), "tiles are packed");
+    size_t used = offsets[tiles];
+    packed = realloc(packed, used);
+    size_t x = any((uint32_t)hw[1]), y = any((uint32_t)hw[0]);
+    size_t box[4] = {x, y, 1 + any((uint32_t)(hw[1] - x)), 1 + any((uint32_t)(hw[0] - y))}, area = box[2] * box[3];
+    uint8_t *out = malloc(area * size);
+    require(!tiles_unpack(packed, used, 0, offsets, sums, tiles, hw, tile, box, size, out), "tiles are unpacked");
+    for (size_t row = 0; row < box[3]; row++)
+        require(!memcmp(out + row * box[2] * size, map + ((y + row) * hw[1] + x) * size, box[2] * size), "the same labels");
+    for (uint32_t k = any(6); k; k--) packed[any((uint32_t)used)] = (uint8_t)any(256);
+    if (!any(3)) offsets[any((uint32_t)tiles + 1)] = any((uint32_t)used + 9);
+    for (size_t k = 0; k < tiles; k++)
+        if (offsets[k] <= offsets[k + 1] && offsets[k + 1] <= used)
+            sums[k] = libdeflate_crc32(0, packed + offsets[k], offsets[k + 1] - offsets[k]);
+    size_t base = any(2) ? 0 : any((uint32_t)used + 1);
+    tiles_unpack(packed + base, used - base, base, offsets, sums, tiles, hw, tile, box, size, out);
+    free(map), free(packed), free(offsets), free(sums), free(out);
+}
+
+/* Two pictures of a video, the second a change of the first: labels of both ways are the same. */
+static void try_planes(uint16_t *cells) {
+    static int16_t levels[256], red[256], blue[256];
+    static int32_t green_cb[256], green_cr[256];
+    for (int k = 0; k < 256; k++) {
+        levels[k] = (int16_t)k, red[k] = (int16_t)(k - 128), blue[k] = (int16_t)(128 - k);
+        green_cb[k] = (k - 128) * 20000, green_cr[k] = (128 - k) * 30000;
+    }
+    unsigned bits = any(3), down = 1u << any(3);
+    plane_shape shape = {1 + any(40), 1 + any(80), 0, down, 1u << bits, bits};
+    size_t chroma_height = (shape.height + down - 1) / down, n = shape.height * shape.width;
+    shape.chroma_width = (shape.width + shape.across - 1) / shape.across;
+    size_t plane_sizes[3] = {n, chroma_height * shape.chroma_width, chroma_height * shape.chroma_width};
+    uint8_t *first[3], *second[3], rgb[3 * 256], values[256];
+    size_t colors = 1 + any(255), counted = 2 * shape.height * segments(shape.width);
+    uint32_t spread = 1 + any(256);
+    for (int k = 0; k < 3; k++) {
+        first[k] = malloc(plane_sizes[k]), second[k] = malloc(plane_sizes[k]);
+        for (size_t i = 0; i < plane_sizes[k]; i++) first[k][i] = (uint8_t)any(spread);
+        memcpy(second[k], first[k], plane_sizes[k]);
+        for (uint32_t c = any(5); c; c--) second[k][any((uint32_t)plane_sizes[k])] = (uint8_t)any(256);
+    }
+    for (size_t k = 0; k < 3 * colors; k++) rgb[k] = (uint8_t)any(256);
+    for (size_t k = 0; k < colors; k++) values[k] = (uint8_t)k;
+    memset(cells, 0, sizeof *cells << 24);
+    plane_table table = {levels, red, blue, green_cb, green_cr, rgb, values, colors, (int)any(256), cells};
+    uint8_t *labels = malloc(n), *again = malloc(n), *counts = calloc(counted, 1), *fresh = calloc(counted, 1);
+    label_sums one, two;
+    const uint8_t *const *a = (const uint8_t *const *)first, *const *b = (const uint8_t *const *)second;
+    require(!label_planes(&shape, a, NULL, &table, labels, counts, &one), "planes are labelled");
+    require(!label_planes(&shape, b, a, &table, labels, counts, &one), "changed planes are labelled");
+    require(!label_planes(&shape, b, NULL, &table, again, fresh, &two), "and labelled anew");
+    require(!memcmp(labels, again, n) && one.exact == two.exact && one.unknown == two.unknown, "both ways agree");
+    for (int k = 0; k < 3; k++) free(first[k]), free(second[k]);
+    free(labels), free(again), free(counts), free(fresh);
+}
+
+static void try_polygons(void) {
+    size_t rings = any(5), groups = 1 + any(4);
+    int64_t begins[6] = {0}, marks[6] = {0}, ends[6], size_hw[2] = {any(50), any(50)}, reach = any(2) ? 60 : 2000;
+    for (size_t k = 0; k < rings; k++) begins[k + 1] = begins[k] + any(9);
+    for (size_t k = 0; k < groups; k++) marks[k + 1] = marks[k] + any((uint32_t)(rings - (size_t)marks[k]) + 1);
+    marks[groups] = (int64_t)rings;
+    size_t n = (size_t)begins[rings];
+    int64_t *points = malloc(2 * n * sizeof *points + 1);
+    for (size_t k = 0; k < 2 * n; k++) points[k] = (int64_t)any((uint32_t)reach) - reach / 3;
+    if (n && !any(20)) points[any((uint32_t)(2 * n))] = INT64_MIN;
+    if (!any(20)) begins[any((uint32_t)rings + 1)] = (int64_t)any(90) - 20;
+    ring_edges_found found;
+    int closes = (int)any(2), status = ring_edges(points, n, begins, rings, marks, groups, size_hw, closes, ends, &found);
+    for (size_t k = 0, at = 0; k < groups && !status; at = (size_t)ends[k++])
+        for (; at + 1 < (size_t)ends[k]; at++) require(found.edges[at] < found.edges[at + 1], "edges rise");
+    free(found.edges);
+    free(points);
+}
+
 int main(int argc, char **argv) {
     if (argc < 4) return fprintf(stderr, "usage: fuzz ITERATIONS SEED FILE...\n"), 2;
     uint32_t iterations = (uint32_t)strtoul(argv[1], NULL, 10);
@@ -192,6 +277,10 @@ int main(int argc, char **argv) {
         }
     }
     for (uint32_t k = 0; k < iterations / 100; k++) try_repair();
+    for (uint32_t k = 0; k < iterations / 4; k++) try_tiles(), try_polygons();
+    uint16_t *cells = malloc(sizeof *cells << 24);
+    for (uint32_t k = 0; k < iterations / 400; k++) try_planes(cells);
+    free(cells);
     free(data);
     free(copy);
     printf("%zu files (%zu opened), %zu mutations (%zu opened): no fault\n", files, read, tried, passed);

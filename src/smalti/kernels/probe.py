@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from smalti.kernels import reference
+from smalti.kernels.maps import PlaneLegend, label_counts
 
 __all__ = ["probe"]
 
@@ -19,14 +20,14 @@ def probe() -> str:
         RuntimeError: the compiled kernels differ from the reference; the message names the kernel.
     """
     try:
-        labelers: dict[str, Any] = vars(importlib.import_module("smalti.kernels.native"))
-        readers: dict[str, Any] = vars(importlib.import_module("smalti.kernels.native_png"))
+        compiled: dict[str, Any] = {}
+        for name in ("native", "native_png", "native_maps", "native_polygons"):
+            compiled |= vars(importlib.import_module(f"smalti.kernels.{name}"))
     except ImportError as error:
         return f"NumPy reference; the compiled kernels are not there ({error})"
-    compiled = labelers | readers
-    calls = _calls()
-    for name, arguments in calls:
-        expected, found = getattr(reference, name)(*arguments), compiled[name](*arguments)
+    calls = [(name, lambda kernel, given=given: kernel(*given)) for name, given in _calls()] + _calls_in_place()
+    for name, call in calls:
+        expected, found = call(getattr(reference, name)), call(compiled[name])
         if not _equal(expected, found):
             raise RuntimeError(
                 f"kernels.{name}: the compiled kernel differs from the reference on this machine; "
@@ -59,8 +60,43 @@ def _calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("png_labels", (rgb, keys, values)),
         ("png_discover", (rgb,)),
         ("png_indices", (grey,)),
+        ("tiles_pack", (labels, 16)),
+        ("ring_edges", (_corners(), np.array([0, 5, 9]), np.array([0, 1, 2]), (37, 53))),
         ("png_lookup", (grey, np.arange(256).astype(np.uint8)[::-1])),
     ]
+
+
+def _corners() -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Two rings in fifths of a pixel; the second leaves the picture."""
+    return np.array([(20, 20), (160, 31), (140, 120), (77, 150), (9, 88), (200, 7), (290, 60), (250, 200), (180, -30)])
+
+
+def _calls_in_place() -> list[tuple[str, Any]]:
+    """Kernels that write into what they are given: each is called, and what it wrote comes back."""
+    y, x = np.mgrid[:37, :53]
+    luma = ((x // 9) * 40 + (y // 8) * 7).astype(np.uint8)
+    blue, red = luma[::2, ::2] // 2 + np.uint8(60), np.uint8(200) - luma[::2, ::2] // 2
+    levels = np.arange(256)
+    to_rgb = (levels, levels - 128, 128 - levels, (levels - 128) * 20000, (128 - levels) * 30000)
+    level, red_of, blue_of, green_b, green_r = to_rgb
+    tables = (
+        *(t.astype(np.int16) for t in (level, red_of, blue_of)),
+        *(t.astype(np.int32) for t in (green_b, green_r)),
+    )
+    colors = np.array([[0, 0, 0], [90, 200, 40], [250, 20, 130]], np.uint8)
+
+    def unpack(kernel: Any) -> Any:
+        out = np.zeros((20, 40), np.uint8)
+        kernel(reference.tiles_pack(luma, 16), (37, 53), 16, (3, 5, 40, 20), out)
+        return out
+
+    def label(kernel: Any) -> Any:
+        legend = PlaneLegend(tables, colors, np.array([1, 2, 3], np.uint8), 60, np.zeros(1 << 24, np.uint16))
+        labels, counts = np.zeros((37, 53), np.uint8), label_counts((37, 53))
+        sums = kernel((luma, blue, red), None, legend, labels, counts)
+        return labels, counts, *sums
+
+    return [("tiles_unpack", unpack), ("label_planes", label)]
 
 
 def _png(color: int, rows: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
