@@ -123,7 +123,7 @@ class RemoteStore:
         """Not from here."""
         raise only_there("maintain", "`smalti store maintain`")
 
-    def verify(self) -> Any:
+    def verify(self, **options: Any) -> Any:
         """Not from here."""
         raise only_there("verify", "`smalti store verify`")
 
