@@ -86,6 +86,9 @@ def build_kernels(root: Path) -> Path | None:
     if os.environ.get("SMALTI_NO_NATIVE") == "1":
         print("smalti: SMALTI_NO_NATIVE=1, building without the compiled kernels", file=sys.stderr)
         return None
+    if sys.byteorder != "little":  # nobody runs the tests of the C there
+        print("smalti: no compiled kernels for big-endian machines; the package runs on NumPy", file=sys.stderr)
+        return None
     if sys.platform == "win32" or sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         print("smalti: no compiled kernels for this Python; the package runs on NumPy", file=sys.stderr)
         return None

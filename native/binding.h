@@ -2,6 +2,10 @@
 #ifndef SMALTI_BINDING_H
 #define SMALTI_BINDING_H
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "these kernels are proven on little-endian machines only; SMALTI_NO_NATIVE=1 builds the package without them"
+#endif
+
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stddef.h>

@@ -77,12 +77,9 @@ def _calls_in_place() -> list[tuple[str, Any]]:
     luma = ((x // 9) * 40 + (y // 8) * 7).astype(np.uint8)
     blue, red = luma[::2, ::2] // 2 + np.uint8(60), np.uint8(200) - luma[::2, ::2] // 2
     levels = np.arange(256)
-    to_rgb = (levels, levels - 128, 128 - levels, (levels - 128) * 20000, (128 - levels) * 30000)
-    level, red_of, blue_of, green_b, green_r = to_rgb
-    tables = (
-        *(t.astype(np.int16) for t in (level, red_of, blue_of)),
-        *(t.astype(np.int32) for t in (green_b, green_r)),
-    )
+    level, red_of, blue_of = (table.astype(np.int16) for table in (levels, levels - 128, 128 - levels))
+    green_of = [((levels - 128) * step).astype(np.int32) for step in (20000, -30000)]
+    tables = (level, red_of, blue_of, green_of[0], green_of[1])
     colors = np.array([[0, 0, 0], [90, 200, 40], [250, 20, 130]], np.uint8)
 
     def unpack(kernel: Any) -> Any:
