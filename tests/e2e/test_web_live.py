@@ -62,6 +62,7 @@ def test_unsaved_edits_outlive_what_others_do_and_become_a_copy(new_page: Callab
     assert mine[int(number)]["poly"] == pytest.approx([10, 10, 60, 10, 60, 60, 10, 60], abs=1.01)
     assert len(mine) == len(theirs)
     ask(origin, path, method="DELETE", etag=etag)
+    page.locator(".banner.bad", has_text="deleted this frame").wait_for()
 
 
 def test_without_the_stream_it_says_so_and_a_conflict_is_still_found(new_page: Callable[..., Any], origin: str) -> None:

@@ -144,6 +144,10 @@ export class Viewer {
     if (!/^(frame|version\.|reset)/.test(change.kind)) return;
     if (change.version && change.version !== this.version) return;
     if (change.frame && change.frame !== this.frameId) return;
+    if (change.kind === "frame.deleted" || change.kind === "version.deleted") {
+      this.gone.value = true;
+      return;
+    }
     if (change.etag && this.etag?.includes(change.etag)) return;
     if (this.save.value === "saving") {
       // Whose change it was is known once the answer is here.
