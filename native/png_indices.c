@@ -108,34 +108,22 @@ static int emit(index_rows *rows, uint32_t y) {
     return PNG_OK;
 }
 
-/* One row's values that are 0, and those that are `watched`; in steps that bytes can count. */
-CLONES static void tally1(const uint8_t *values, size_t n, uint8_t watched, size_t found[2]) {
-    enum { STEP = 128 };
-    for (size_t i = 0; i < n; i += STEP) {
-        uint8_t zeros = 0, seen = 0;
-        size_t m = n - i < STEP ? n - i : STEP;
-        for (size_t k = 0; k < m; k++) {
-            zeros = (uint8_t)(zeros + (values[i + k] == 0));
-            seen = (uint8_t)(seen + (values[i + k] == watched));
-        }
-        found[0] += zeros;
-        found[1] += seen;
+/* One row's values that are 0, and those that are `watched`; in steps that a value's own width can count. */
+#define TALLY(NAME, T, STEP)                                                                     \
+    CLONES static void NAME(const T *values, size_t n, T watched, size_t found[2]) {             \
+        for (size_t i = 0; i < n; i += STEP) {                                                   \
+            T zeros = 0, seen = 0;                                                               \
+            size_t m = n - i < STEP ? n - i : STEP;                                              \
+            for (size_t k = 0; k < m; k++) {                                                     \
+                zeros = (T)(zeros + (values[i + k] == 0));                                       \
+                seen = (T)(seen + (values[i + k] == watched));                                   \
+            }                                                                                    \
+            found[0] += zeros;                                                                   \
+            found[1] += seen;                                                                    \
+        }                                                                                        \
     }
-}
-
-CLONES static void tally2(const uint16_t *values, size_t n, uint16_t watched, size_t found[2]) {
-    enum { STEP = 1 << 15 };
-    for (size_t i = 0; i < n; i += STEP) {
-        uint16_t zeros = 0, seen = 0;
-        size_t m = n - i < STEP ? n - i : STEP;
-        for (size_t k = 0; k < m; k++) {
-            zeros = (uint16_t)(zeros + (values[i + k] == 0));
-            seen = (uint16_t)(seen + (values[i + k] == watched));
-        }
-        found[0] += zeros;
-        found[1] += seen;
-    }
-}
+TALLY(tally1, uint8_t, 128)
+TALLY(tally2, uint16_t, 32768)
 
 static void tally_row(index_rows *rows) {
     size_t found[2] = {0, 0};
