@@ -152,7 +152,7 @@ class ClipIndex:
         first, last = self.to_ms(int(self.ticks[0])), self.to_ms(int(self.ticks[-1]))
         return TimestampError(
             f"{name}: no picture at {at_ms:g} ms, {len(self.ticks)} pictures run from {first:.3f} to {last:.3f} ms; "
-            "ask for a time in that range, or pass clamp=True for the first or last picture",
+            "ask for a time in that range, or take the nearest picture with clamp=True (--clamp on the command line)",
             at_ms=at_ms,
             first_ms=first,
             last_ms=last,
