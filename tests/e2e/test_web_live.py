@@ -37,7 +37,7 @@ def test_lists_and_frames_follow_what_others_change(page: Any, origin: str) -> N
 
 
 def test_unsaved_edits_outlive_what_others_do_and_become_a_copy(new_page: Callable[..., Any], origin: str) -> None:
-    page = new_page(allowed=("ERR_FAILED",))
+    page = new_page(allowed=("ERR_FAILED", "404"))
     open_frame(page, f"{V2}/frames/street_04")
     page.route("**/frames/street_04", lambda r: r.abort() if r.request.method == "PATCH" else r.continue_())
     page.keyboard.press("r")

@@ -14,7 +14,11 @@ from smalti.errors import FrameError, VersionFrozen
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytest.importorskip("ray.data", reason="Ray Data is not installed")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")  # Ray warns of itself
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),  # Ray warns of itself
+    # Ray starts its processes by fork and exec at once; Lance, where an earlier test loaded it, warns of any fork.
+    pytest.mark.filterwarnings("ignore:lance is not fork-safe:UserWarning"),
+]
 
 from smalti.feed.ray import ViewDatasource, frame_of, read_view, row_of, write_frames  # noqa: E402
 from smalti.feed.samples import Samples  # noqa: E402
