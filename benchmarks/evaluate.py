@@ -1,4 +1,4 @@
-"""Evaluation against torchmetrics: python -m benchmarks.evaluate [--pairs N] [--quick] [--json FILE].
+"""Evaluation against torchmetrics: python benchmarks/evaluate.py [--pairs N] [--quick].
 
 mIoU over 1,000 pairs of 1024x512 label maps with 19 classes and an ignored one, as a validation run has them. Both
 sides get maps that are decoded already, each in the form that it likes best (torchmetrics: int64 tensors made before the
@@ -6,20 +6,18 @@ clock starts, validation of arguments off), and take turns. The values must agre
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.clock import machine, race, versions
+from benchmarks.bars import Bar, save
+from benchmarks.clock import race
 
 from smalti.evaluate import evaluate
 from smalti.labelmap import LabelMap
 from smalti.legend import Legend
 
-HERE = Path(__file__).resolve().parent
 SIZE_HW = (512, 1024)
 CLASSES = 19
 DIFFERENT = 10
@@ -71,7 +69,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--quick", action="store_true", help="20 pairs: whether it runs")
-    parser.add_argument("--json", type=Path, default=HERE / "results" / "evaluate.json")
     given = parser.parse_args()
     import torch
 
@@ -91,14 +88,24 @@ def main() -> None:
         raise RuntimeError(f"mIoU is {values[0]} here and {values[1]} there")
     times = race({"smalti": lambda: ours(maps, count), "torchmetrics": lambda: theirs(tensors, count)}, budget_s=3.0)
     faster = times["torchmetrics"]["wall_ms"] / times["smalti"]["wall_ms"]
-    for name, found in times.items():
-        print(f"{name:14} {found['wall_ms']:10.0f} ms {found['cpu_ms']:10.0f} ms CPU")
-    print(f"{'met   ' if faster >= TIMES_RIVAL else 'MISSED'} >= {TIMES_RIVAL} x torchmetrics: {faster:.1f} x")
-    if not given.quick:
-        about = {"pairs": count, "size_hw": SIZE_HW, "classes": CLASSES, "machine": machine()}
-        about["versions"] = versions() | {"torch": torch.__version__}
-        found = {"about": about, "miou": values, "results": times, "times_faster": faster}
-        given.json.write_text(json.dumps(found, indent=1) + "\n")
+    save(
+        "evaluate",
+        "Evaluating",
+        [
+            Bar(
+                f"mIoU of {count:,} pairs of 1024×512 against torchmetrics",
+                faster,
+                must=TIMES_RIVAL,
+                unit="×",
+                decimals=1,
+            )
+        ],
+        quick=given.quick,
+        about="Maps that are decoded already, 19 classes and an ignored one; the values agree.",
+        miou=values,
+        results=times,
+        torch=torch.__version__,
+    )
 
 
 if __name__ == "__main__":

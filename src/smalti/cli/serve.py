@@ -1,5 +1,6 @@
 """`smalti serve`: the store and the viewer over HTTP. `smalti users`: who may log in to a shared server."""
 
+import gc
 import logging
 import socket
 import sys
@@ -159,8 +160,21 @@ def _run(app: "Server", listening: socket.socket, options: dict[str, Any]) -> No
     )
     if not options["no_browser"] and is_terminal():
         threading.Timer(0.5, webbrowser.open, [link]).start()
+    _collect_rarely()
     with _clearml(app, config, base, options):
         _server_class()(config, service).run(sockets=[listening])
+
+
+def _collect_rarely() -> None:
+    """What a server keeps (ids and columns of versions) is many objects and no garbage.
+
+    With Python's own thresholds a look through all of them stops every answer for as long as a person notices, each time
+    a quarter more were made. The young, where requests leave their cycles, are looked through as often as before.
+    """
+    gc.collect()
+    gc.freeze()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, 10_000)
 
 
 @contextmanager

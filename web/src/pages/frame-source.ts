@@ -15,6 +15,9 @@ import type { Hit, NearestBody, SearchBody } from "../lib/types";
 const PAGE = 100;
 const AT_ONCE = 3;
 const NEAREST = 200;
+/** A jump over more pages than this may be followed by another: what lies ahead is not asked for at once. */
+const FAR = 3;
+const SETTLED_MS = 150;
 
 /** The frames that lie nearest to one of them, by a vector that they carry. */
 export interface Similar {
@@ -39,6 +42,7 @@ export class FrameSource {
   private onward: number[] = [];
   private busy = 0;
   private last = 0;
+  private settling = 0;
   private control = new AbortController();
 
   constructor(
@@ -61,6 +65,7 @@ export class FrameSource {
     const from = Math.floor(Math.max(0, first) / PAGE);
     const to = Math.floor(Math.min(total - 1, last) / PAGE);
     const onward = from >= this.last ? [to + 1, to + 2] : [from - 1, from - 2];
+    if (Math.abs(from - this.last) > FAR) this.settle();
     this.last = from;
     this.sight = Array.from({ length: to - from + 1 }, (_, i) => from + i);
     this.onward = onward.filter((page) => page >= 0 && page * PAGE < total);
@@ -76,6 +81,7 @@ export class FrameSource {
   }
 
   stop(): void {
+    window.clearTimeout(this.settling);
     this.control.abort();
   }
 
@@ -86,8 +92,17 @@ export class FrameSource {
 
   private lacks = (page: number): boolean => !this.pages.has(page) || this.stale.has(page);
 
+  private settle(): void {
+    window.clearTimeout(this.settling);
+    this.settling = window.setTimeout(() => {
+      this.settling = 0;
+      this.pump();
+    }, SETTLED_MS);
+  }
+
   private pump(): void {
-    if (!this.wanted.length && !this.sight.some(this.lacks)) this.wanted = this.onward.filter(this.lacks);
+    const isStill = !this.settling && !this.sight.some(this.lacks);
+    if (!this.wanted.length && isStill) this.wanted = this.onward.filter(this.lacks);
     while (this.busy < AT_ONCE && this.wanted.length) {
       const page = this.wanted.shift()!;
       if (this.asked.has(page) || !this.lacks(page)) continue;
