@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -398,3 +399,10 @@ def test_a_declared_path_becomes_a_column_in_every_version(draft: DatasetVersion
         data.declare("meta.n", "string")
     with pytest.raises(VersionError, match="path into the metadata"):
         data.declare("id", "string")
+
+
+def test_threads_of_one_store_make_versions_at_once(tmp_path: Path) -> None:
+    dataset = open_store(tmp_path / "store").create_dataset("d")
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda number: dataset.create_version(f"v{number}").name, range(24)))
+    assert sorted(version.name for version in dataset.versions()) == sorted(made)

@@ -105,7 +105,7 @@ class Engine:
         """Make a branch from a pinned version of another (None = from nothing) and tag the point; returns its version."""
         since = self.durable.start()
         with translated(f"creating branch {name} of {self.uri}"):
-            root = self.root()
+            root = self._own_root()
             try:
                 version = int(root.create_branch(name, parent if parent is not None else (None, 1)).version)
             except (OSError, ValueError, RuntimeError):
@@ -119,11 +119,15 @@ class Engine:
         )
         return version
 
+    def _own_root(self) -> Any:
+        """A handle for a change of branches or tags: Lance borrows it, and any other thread that shares it is refused."""
+        return lance().dataset(self.uri, storage_options=self._options or None)
+
     def delete_branch(self, name: str) -> None:
         """Delete a branch and its tags. It must have no children left."""
         since = self.durable.start()
         with translated(f"deleting branch {name} of {self.uri}"):
-            root = self.root()
+            root = self._own_root()
             for tag in self.tags_of(name):
                 root.tags.delete(tag)
             if name in root.branches.list():
@@ -172,7 +176,7 @@ class Engine:
         self.durable.finish(_ROOT_FOLDERS, since)
 
     def _pin(self, name: str, place: tuple[str, int], *, is_new: bool) -> None:
-        tags = self.root().tags
+        tags = self._own_root().tags
         try:
             (tags.create if is_new else tags.update)(name, place)
         except (OSError, ValueError, RuntimeError):
@@ -183,7 +187,7 @@ class Engine:
     def untag(self, kind: str, branch: str) -> None:
         """Remove a pin if it is there."""
         with translated(f"untagging {branch} in {self.uri}"):
-            tags = self.root().tags
+            tags = self._own_root().tags
             if _tag(kind, branch) in tags.list():
                 tags.delete(_tag(kind, branch))
 
