@@ -1,5 +1,6 @@
 """Going through a view: frames one by one, with the place in the order as a token that can be taken up again."""
 
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -125,9 +126,9 @@ class _Course(Iterator[Any]):
         self._ready.extend(self._read(self.start.left(places)))
         return True
 
+    @abstractmethod
     def _read(self, positions: NDArray[np.int64]) -> Iterator[list[Any]]:
         """What is handed out for each of these positions."""
-        raise NotImplementedError
 
 
 class ViewIterator(_Course):

@@ -147,7 +147,8 @@ def test_legends_facts_and_counts(store: Any) -> None:
     assert (draft.stats, draft.report) == ({}, None)
     draft.publish("errors", force=True)
     assert draft.stats["frames"] == COUNT
-    assert draft.report is not None
+    assert draft.report["frames"] == COUNT
+    assert draft.report["ok"] is (draft.report["counts"] == {})
 
 
 def test_a_checked_publish_is_refused(store: Any) -> None:
@@ -155,7 +156,8 @@ def test_a_checked_publish_is_refused(store: Any) -> None:
     Path("files/f1_seg.png").unlink()
     with pytest.raises(CheckFailed) as caught:
         draft.publish("errors")
-    assert caught.value.report is not None
+    assert caught.value.report.counts()["file-missing"] == 1
+    assert "files/f1_seg.png" in caught.value.report.findings[0].where
     assert draft.state == "draft"
     draft.publish()
     assert draft.is_published

@@ -9,6 +9,7 @@ from PIL import Image
 from tests.unit.test_cli_store import Shell
 
 from smalti.cli.legends import read_legend
+from smalti.legend import Legend
 from smalti.errors import CheckFailed
 from smalti.frames import SingleFrame
 from smalti.store import Dataset, open_store
@@ -79,7 +80,7 @@ def test_names_words_and_legends(shell: Shell, tmp_path: Path) -> None:
     shell("dataset", "create", "data")
     shell("version", "create", "data@v1")
     (tmp_path / "legend.json").write_text(json.dumps([{"value": [1, 2, 3], "labels": ["car"]}]))
-    assert read_legend(str(tmp_path / "legend.json")) is not None
+    assert read_legend(str(tmp_path / "legend.json")) == Legend({(1, 2, 3): "car"})
     shell(
         *("version", "describe", "data@v1", "--description", "first", "--tag", "a", "--tag", "b"),
         *("--metadata", '{"city": "ulm"}', "--legend", tmp_path / "legend.json"),

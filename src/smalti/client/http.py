@@ -161,7 +161,10 @@ def _error(answer: "httpx.Response", base: str) -> Exception:
     if name == "frame":
         return FrameError(detail, path=found.get("path", "$"))
     if name == "check-failed":
-        return CheckFailed(detail, report=found.get("report"))
+        from smalti.lint.report import Report
+
+        told = found.get("report")
+        return CheckFailed(detail, report=Report.from_dict(told) if isinstance(told, dict) else told)
     if name == "missing-file":
         return FileNotFoundError(detail)
     if answer.status_code == 401:

@@ -1,5 +1,6 @@
 """What datasets and versions behind a server have in common: a row that the server keeps, and changes that it checks."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from smalti.client.http import Http
@@ -8,7 +9,7 @@ from smalti.errors import VersionError
 __all__ = ["Remote", "only_there"]
 
 
-class Remote:
+class Remote(ABC):
     """Something that the server knows by an id."""
 
     http: Http
@@ -23,9 +24,9 @@ class Remote:
         return hash((self.http.base, self.id))
 
     @property
+    @abstractmethod
     def path(self) -> str:
         """Below which its routes lie."""
-        raise NotImplementedError
 
     @property
     def row(self) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _reader(path: str) -> Any:
     peek = msgspec.json.Decoder(shallow).decode
 
     def read(text: str, dims: int) -> Any:
-        raw = peek(text).found  # type: ignore[attr-defined]
+        raw = peek(text).found  # type: ignore[attr-defined]  # a struct that is made here
         if not raw:
             return as_vector(vector_at(_decode(text), path), dims) if "." in path else None
         try:

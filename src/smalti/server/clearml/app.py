@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -70,8 +70,7 @@ async def _send(send: Any, status: int, body: bytes, headers: Iterable[tuple[str
 
 async def _send_file(send: Any, file: Download) -> None:
     """A file in pieces. What goes wrong before the first of them is told in the envelope."""
-    step: Callable[[], bytes | None] = lambda: next(file.pieces, None)  # noqa: E731
-    piece = await anyio.to_thread.run_sync(step)
+    piece = await anyio.to_thread.run_sync(next, file.pieces, None)
     told = [
         ("content-type", file.content_type),
         ("content-disposition", f'attachment; filename="{file.name}"'),
@@ -81,7 +80,7 @@ async def _send_file(send: Any, file: Download) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": _encoded(told)})
     while piece is not None:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        piece = await anyio.to_thread.run_sync(step)
+        piece = await anyio.to_thread.run_sync(next, file.pieces, None)
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -283,8 +282,7 @@ class Files:
         await send({"type": "http.response.start", "status": status, "headers": _encoded(told)})
         if scope["method"] == "GET" and stop > start:
             pieces = self.shelf.read(item, start, stop)
-            step: Callable[[], bytes | None] = lambda: next(pieces, None)  # noqa: E731
-            while (piece := await anyio.to_thread.run_sync(step)) is not None:
+            while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 

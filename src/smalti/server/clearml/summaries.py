@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -132,7 +133,7 @@ def _types(hub: Hub, versions: list[DatasetVersion], kind: str) -> dict[tuple[st
     for version in versions:
         table = hub.service.table(version)
         key = ("schema", kind, table.version, table.fingerprint)
-        _join(found, hub.remembered(key, lambda table=table: _types_in(table, kind)))  # type: ignore[misc]
+        _join(found, hub.remembered(key, partial(_types_in, table, kind)))
         mapped = Kept(version.dataset.row.extra).get("field_mappings", {})
         for path, settings in mapped.items() if kind == "frame" else ():
             if path.startswith("meta."):

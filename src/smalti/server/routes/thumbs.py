@@ -151,7 +151,7 @@ def _packed(made: list[_Made]) -> list[bytes]:
                 length=len(found.data),
                 width=width,
                 height=height,
-                dtype=found.dtype,  # type: ignore[arg-type]
+                dtype=found.dtype,  # type: ignore[arg-type]  # NumPy's name of a kept map's dtype
                 legend=legends[found.legend],
                 etag=etag,
             )
