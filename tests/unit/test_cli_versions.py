@@ -9,9 +9,9 @@ from PIL import Image
 from tests.unit.test_cli_store import Shell
 
 from smalti.cli.legends import read_legend
-from smalti.legend import Legend
 from smalti.errors import CheckFailed
 from smalti.frames import SingleFrame
+from smalti.legend import Legend
 from smalti.store import Dataset, open_store
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
