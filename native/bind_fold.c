@@ -1,6 +1,7 @@
 /* The kernels of rows for Python: kernels/native_fold.py checks and allocates. */
 #include "bind_fold.h"
 #include "fold.h"
+#include "groups.h"
 #include "kernels.h"
 #include "tokens.h"
 
@@ -34,6 +35,22 @@ PyObject *py_mix(PyObject *self, PyObject *args) {
     return result_of(status);
 }
 
+PyObject *py_mix_into(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer b[2];
+    unsigned long long salt;
+    if (!PyArg_ParseTuple(args, "w*y*K", &b[0], &b[1], &salt)) return NULL;
+    int status = KERNEL_BAD_SIZE;
+    if (b[0].itemsize == 8 && b[1].itemsize == 8 && items(&b[0]) == items(&b[1])) {
+        Py_BEGIN_ALLOW_THREADS
+        mix_into(b[0].buf, b[1].buf, items(&b[0]), salt);
+        status = KERNEL_OK;
+        Py_END_ALLOW_THREADS
+    }
+    release(b, 2);
+    return result_of(status);
+}
+
 /* text, offsets, longest, bytes, ends, counts -> (size of the bytes, number of tokens) */
 PyObject *py_flat_tokens(PyObject *self, PyObject *args) {
     (void)self;
@@ -51,4 +68,38 @@ PyObject *py_flat_tokens(PyObject *self, PyObject *args) {
     }
     release(b, 5);
     return status ? result_of(status) : Py_BuildValue("(nn)", (Py_ssize_t)sink.size, (Py_ssize_t)sink.count);
+}
+
+/* codes, offsets, out, ends; out has room for all codes */
+PyObject *py_group_sets(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer b[4];
+    if (!PyArg_ParseTuple(args, "y*y*w*w*", &b[0], &b[1], &b[2], &b[3])) return NULL;
+    int status = KERNEL_BAD_SIZE;
+    size_t ends = items(&b[1]);
+    if (b[0].itemsize == 4 && b[1].itemsize == 8 && b[2].itemsize == 4 && b[3].itemsize == 8 && ends &&
+        items(&b[2]) == items(&b[0]) && items(&b[3]) == ends) {
+        Py_BEGIN_ALLOW_THREADS
+        status = group_sets(b[0].buf, items(&b[0]), b[1].buf, ends - 1, b[2].buf, b[3].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, 4);
+    return result_of(status);
+}
+
+/* codes, offsets, numbers, firsts -> how many different ones */
+PyObject *py_number_groups(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer b[4];
+    if (!PyArg_ParseTuple(args, "y*y*w*w*", &b[0], &b[1], &b[2], &b[3])) return NULL;
+    int status = KERNEL_BAD_SIZE;
+    size_t groups = items(&b[2]), distinct = 0;
+    if (b[0].itemsize == 4 && b[1].itemsize == 8 && b[2].itemsize == 4 && b[3].itemsize == 8 &&
+        items(&b[1]) == groups + 1 && items(&b[3]) == groups) {
+        Py_BEGIN_ALLOW_THREADS
+        status = number_groups(b[0].buf, items(&b[0]), b[1].buf, groups, b[2].buf, b[3].buf, &distinct);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, 4);
+    return status ? result_of(status) : PyLong_FromSize_t(distinct);
 }

@@ -5,11 +5,17 @@
 
 PyObject *py_fold(PyObject *self, PyObject *args);
 PyObject *py_mix(PyObject *self, PyObject *args);
+PyObject *py_mix_into(PyObject *self, PyObject *args);
 PyObject *py_flat_tokens(PyObject *self, PyObject *args);
+PyObject *py_group_sets(PyObject *self, PyObject *args);
+PyObject *py_number_groups(PyObject *self, PyObject *args);
 
-#define SMALTI_FOLD_METHODS                                          \
-    {"fold", py_fold, METH_VARARGS, "values, offsets, out"},         \
-        {"mix", py_mix, METH_VARARGS, "words, in place"},            \
-        {"flat_tokens", py_flat_tokens, METH_VARARGS, "text, offsets, longest, bytes, ends, counts"}
+#define SMALTI_FOLD_METHODS                                                                           \
+    {"fold", py_fold, METH_VARARGS, "values, offsets, out"},                                          \
+        {"mix", py_mix, METH_VARARGS, "words, in place"},                                             \
+        {"mix_into", py_mix_into, METH_VARARGS, "total, words, salt"},                                \
+        {"flat_tokens", py_flat_tokens, METH_VARARGS, "text, offsets, longest, bytes, ends, counts"}, \
+        {"group_sets", py_group_sets, METH_VARARGS, "codes, offsets, out, ends"},                     \
+        {"number_groups", py_number_groups, METH_VARARGS, "codes, offsets, numbers, firsts -> distinct"}
 
 #endif

@@ -43,11 +43,16 @@ int fold(const void *values, size_t n, size_t size, const int64_t *offsets, size
 }
 
 /* The finaliser of splitmix64. */
+static inline uint64_t mixed(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
+
 CLONES void mix_words(uint64_t *words, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        uint64_t x = words[i];
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-        words[i] = x ^ (x >> 31);
-    }
+    for (size_t i = 0; i < n; i++) words[i] = mixed(words[i]);
+}
+
+CLONES void mix_into(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) {
+    for (size_t i = 0; i < n; i++) total[i] += mixed(words[i] + salt);
 }

@@ -7,5 +7,6 @@
 
 int fold(const void *values, size_t n, size_t size, const int64_t *offsets, size_t sequences, uint64_t *out);
 void mix_words(uint64_t *words, size_t n);
+void mix_into(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt);
 
 #endif

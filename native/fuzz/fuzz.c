@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../groups.h"
 #include "../kernels.h"
 #include "../png.h"
 #include "../polygons.h"
@@ -258,6 +259,28 @@ static void try_polygons(void) {
     free(points);
 }
 
+/* Groups as sets and as numbers; now and then an offset that leads out. */
+static void try_groups(void) {
+    size_t groups = any(40), n = 0, distinct = 0;
+    uint32_t spread = 1 + any(9);
+    int64_t offsets[41] = {0}, ends[41], firsts[40];
+    for (size_t k = 0; k < groups; k++) offsets[k + 1] = offsets[k] + any(any(8) ? 4 : 60);
+    n = (size_t)offsets[groups];
+    uint32_t *codes = malloc(n * sizeof *codes + 1), *sets = malloc(n * sizeof *sets + 1), numbers[40];
+    for (size_t i = 0; i < n; i++) codes[i] = any(spread);
+    if (!any(8)) offsets[any((uint32_t)groups + 1)] = (int64_t)any(200) - 50;
+    if (!group_sets(codes, n, offsets, groups, sets, ends))
+        for (size_t k = 0; k < groups; k++)
+            for (int64_t i = ends[k]; i + 1 < ends[k + 1]; i++) require(sets[i] < sets[i + 1], "sets rise");
+    if (!number_groups(codes, n, offsets, groups, numbers, firsts, &distinct))
+        for (size_t k = 0; k < groups; k++) {
+            int64_t first = firsts[numbers[k]], size = offsets[k + 1] - offsets[k];
+            require(numbers[k] < distinct && offsets[first + 1] - offsets[first] == size, "numbers are known");
+            require(!memcmp(codes + offsets[first], codes + offsets[k], (size_t)size * sizeof *codes), "equal groups");
+        }
+    free(codes), free(sets);
+}
+
 int main(int argc, char **argv) {
     if (argc < 4) return fprintf(stderr, "usage: fuzz ITERATIONS SEED FILE...\n"), 2;
     uint32_t iterations = (uint32_t)strtoul(argv[1], NULL, 10);
@@ -277,7 +300,7 @@ int main(int argc, char **argv) {
         }
     }
     for (uint32_t k = 0; k < iterations / 100; k++) try_repair();
-    for (uint32_t k = 0; k < iterations / 4; k++) try_tiles(), try_polygons();
+    for (uint32_t k = 0; k < iterations / 4; k++) try_tiles(), try_polygons(), try_groups();
     uint16_t *cells = malloc(sizeof *cells << 24);
     for (uint32_t k = 0; k < iterations / 400; k++) try_planes(cells);
     free(cells);

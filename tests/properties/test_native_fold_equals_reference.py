@@ -1,5 +1,7 @@
 """The compiled hashing kernels equal their NumPy twins bit for bit, and both equal plain Python."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,6 +47,82 @@ def test_mix(words: list[int]) -> None:
     np.testing.assert_array_equal(found, reference.mix(given_words[::-1]))
     np.testing.assert_array_equal(given_words, np.array(words, np.uint64))  # the argument is left alone
     assert len(set(found.tolist())) == len(set(words))  # a bijection
+
+
+@quick
+@given(st.lists(st.tuples(WORD, WORD), max_size=20), WORD)
+def test_mix_into(pairs: list[tuple[int, int]], salt: int) -> None:
+    before = np.array([total for total, _ in pairs], np.uint64)
+    words = np.array([word for _, word in pairs], np.uint64)
+    expected = before + reference.mix(words, salt)
+    for twin in (reference, native):
+        total = before.copy()
+        twin.mix_into(total, words[::-1].copy()[::-1], salt)
+        np.testing.assert_array_equal(total, expected)
+        np.testing.assert_array_equal(twin.mix(words, salt), reference.mix(words + np.uint64(salt)))
+
+
+def test_mix_into_words_of_another_length() -> None:
+    messages = set()
+    for twin in (reference, native):
+        for total, words in ((3, 2), (2, 3)):
+            with pytest.raises(ValueError, match="words: expected") as caught:
+                twin.mix_into(np.zeros(total, np.uint64), np.zeros(words, np.uint64))
+            messages.add(str(caught.value))
+    assert len(messages) == 2
+
+
+GROUPS = st.lists(st.lists(st.integers(0, 6) | st.integers(0, 2**32 - 1), max_size=50), max_size=12)
+
+
+@quick
+@given(GROUPS, st.integers(0, 3), st.integers(0, 3))
+def test_groups(groups: list[list[int]], before: int, after: int) -> None:
+    codes = np.array([9] * before + [code for group in groups for code in group] + [9] * after, np.uint32)
+    offsets = before + np.cumsum([0, *map(len, groups)])
+    seen: dict[tuple[int, ...], int] = {}
+    numbers = [seen.setdefault(tuple(group), len(seen)) for group in groups]
+    for twin in (reference, native):
+        sets, ends = twin.group_sets(codes, offsets)
+        found = [sets[a:b].tolist() for a, b in itertools.pairwise(ends)]
+        assert found == [sorted(set(group)) for group in groups]
+        assert (sets.dtype, ends.dtype, len(sets)) == (np.uint32, np.int64, sum(map(len, found)))
+        which, firsts = twin.number_groups(codes, offsets)
+        assert which.tolist() == numbers
+        assert firsts.tolist() == [numbers.index(number) for number in range(len(seen))]
+
+
+def test_numbers_of_more_groups_than_the_first_table_holds() -> None:
+    codes = np.random.default_rng(0).integers(0, 50, 40_000).astype(np.uint32)
+    offsets = np.arange(0, 40_001, 2)
+    for found, expected in zip(
+        native.number_groups(codes, offsets), reference.number_groups(codes, offsets), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kernel", ["group_sets", "number_groups"])
+@pytest.mark.parametrize("offsets", [[-1, 2], [0, 4], [2, 1], []])
+def test_groups_beyond_the_codes(kernel: str, offsets: list[int]) -> None:
+    messages = set()
+    for twin in (reference, native):
+        with pytest.raises(ValueError, match="offsets") as caught:
+            getattr(twin, kernel)(np.zeros(3, np.uint32), np.array(offsets, np.int64))
+        messages.add(str(caught.value))
+        with pytest.raises(ValueError, match="codes: expected one dimension of uint32"):
+            getattr(twin, kernel)(np.zeros(3, np.int32), np.array([0, 3]))
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("offsets", [[-1, 2], [0, 4], [2, 1]])
+def test_the_compiled_groups_check_by_themselves(offsets: list[int]) -> None:
+    from smalti.kernels import _native
+
+    codes, places = np.zeros(3, np.uint32), np.array(offsets, np.int64)
+    with pytest.raises(ValueError, match="do not fit"):
+        _native.group_sets(codes, places, np.zeros(3, np.uint32), np.zeros(2, np.int64))
+    with pytest.raises(ValueError, match="do not fit"):
+        _native.number_groups(codes, places, np.zeros(1, np.uint32), np.zeros(1, np.int64))
 
 
 @pytest.mark.parametrize("offsets", [[-1, 2], [0, 4], [2, 1], []])

@@ -160,6 +160,19 @@ def test_many_frames_go_in_as_a_bulk_load(data: Dataset, monkeypatch: pytest.Mon
     assert version.dataset.catalog.get_lease(version.id) is None
 
 
+@pytest.mark.parametrize("again", [3, 250, 390])
+def test_a_long_bulk_load_knows_every_id_that_came_before(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch, again: int
+) -> None:
+    monkeypatch.setattr(ingest, "FEW", 2)
+    monkeypatch.setattr(ingest, "CONVERTED_AT_ONCE", 5)
+    monkeypatch.setattr(ingest, "COMMITTED_AT_ONCE", 5)  # 80 runs of ids: some of the second level, some of the first
+    version = data.create_version("v")
+    version.add_frames([*frames(400), frame(again, blob="again")])
+    assert len(version) == 400
+    assert [record.id for record in version.records() if record.blob == "again"] == [f"f{again:04d}"]
+
+
 def test_two_bulk_loads_at_once_are_refused(draft: DatasetVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "FEW", 2)
     with draft.lease("somebody else"), pytest.raises(VersionError, match="somebody else"):

@@ -29,10 +29,13 @@ __all__ = [
     "fold",
     "gather_exact",
     "gather_table",
+    "group_sets",
     "label_planes",
     "lookup",
     "mix",
+    "mix_into",
     "nearest_table",
+    "number_groups",
     "png_discover",
     "png_gather",
     "png_header",
@@ -78,10 +81,13 @@ if TYPE_CHECKING or not IS_NATIVE:
         fold,
         gather_exact,
         gather_table,
+        group_sets,
         label_planes,
         lookup,
         mix,
+        mix_into,
         nearest_table,
+        number_groups,
         png_discover,
         png_gather,
         png_header,
@@ -111,7 +117,7 @@ else:
         runs_decode,
         runs_encode,
     )
-    from smalti.kernels.native_fold import flat_tokens, fold, mix
+    from smalti.kernels.native_fold import flat_tokens, fold, group_sets, mix, mix_into, number_groups
     from smalti.kernels.native_maps import label_planes, tiles_pack, tiles_unpack
     from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup
     from smalti.kernels.native_polygons import ring_edges

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "as_groups",
     "as_labels",
     "as_opacity",
     "as_pairs",
@@ -19,6 +20,7 @@ __all__ = [
     "number_of_labels",
     "ring_arrays",
     "run_arrays",
+    "same_words",
 ]
 
 CELLS = 1 << 24
@@ -42,15 +44,35 @@ def as_labels(labels: NDArray[Any], name: str = "labels", *, ndim: int = 2) -> N
     return np.ascontiguousarray(labels)
 
 
+def as_groups(codes: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Codes in C order, and where each group of them begins, with the end of the last: (n + 1,) int64."""
+    if codes.ndim != 1 or codes.dtype != np.uint32:
+        raise ValueError(f"codes: expected one dimension of uint32, got {_shape(codes)}")
+    return np.ascontiguousarray(codes), _offsets(offsets, len(codes))
+
+
 def as_sequences(values: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Bytes or words in C order, and where each sequence of them begins, with the end of the last: (n + 1,) int64."""
     if values.ndim != 1 or values.dtype not in (np.uint8, np.uint64):
         raise ValueError(f"values: expected one dimension of uint8 or uint64, got {_shape(values)}")
+    return np.ascontiguousarray(values), _offsets(offsets, len(values))
+
+
+def _offsets(offsets: NDArray[Any], size: int) -> NDArray[np.int64]:
     if offsets.ndim != 1 or not len(offsets) or offsets.dtype.kind != "i":
         raise ValueError(f"offsets: expected (n + 1,) signed integers, got {_shape(offsets)}")
-    if offsets[0] < 0 or offsets[-1] > len(values) or (offsets[1:] < offsets[:-1]).any():
-        raise ValueError(f"offsets: expected ascending positions within the {len(values)} values")
-    return np.ascontiguousarray(values), np.ascontiguousarray(offsets, np.int64)
+    if offsets[0] < 0 or offsets[-1] > size or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError(f"offsets: expected ascending positions within the {size} values")
+    return np.ascontiguousarray(offsets, np.int64)
+
+
+def same_words(total: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Words in C order, one for each of `total`, which is changed in place."""
+    if total.ndim != 1 or total.dtype != np.uint64 or not total.flags.c_contiguous:
+        raise ValueError(f"total: expected (n,) uint64 in C order, got {_shape(total)}")
+    if words.shape != total.shape or words.dtype != np.uint64:
+        raise ValueError(f"words: expected ({len(total)},) uint64, got {_shape(words)}")
+    return np.ascontiguousarray(words)
 
 
 def as_texts(text: NDArray[Any], offsets: NDArray[Any], longest: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""The compiled kernels of rows: content hashes and tokens."""
+"""The compiled kernels of rows: content hashes, tokens and label sets."""
 
 from typing import Any
 
@@ -6,16 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.kernels import _native
-from smalti.kernels.checks import as_sequences, as_texts
+from smalti.kernels.checks import as_groups, as_sequences, as_texts, same_words
 
-__all__ = ["flat_tokens", "fold", "mix"]
+__all__ = ["flat_tokens", "fold", "group_sets", "mix", "mix_into", "number_groups"]
 
 
-def mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """(n,) uint64 → (n,) uint64: every bit spread over all others (the finaliser of splitmix64)."""
-    mixed = np.array(words, np.uint64, order="C")
+def mix(words: NDArray[np.uint64], salt: int = 0) -> NDArray[np.uint64]:
+    """(n,) uint64 → (n,) uint64: every bit of `words + salt` spread over all others (the finaliser of splitmix64)."""
+    mixed = np.add(words, np.uint64(salt), order="C")
     _native.mix(mixed)
     return mixed
+
+
+def mix_into(total: NDArray[np.uint64], words: NDArray[np.uint64], salt: int = 0) -> None:
+    """(n,) uint64 each: `total += mix(words + salt)`, in place."""
+    _native.mix_into(total, same_words(total, words), salt)
 
 
 def fold(values: NDArray[Any], offsets: NDArray[Any]) -> NDArray[np.uint64]:
@@ -39,3 +44,19 @@ def flat_tokens(
     counts = np.empty(len(offsets) - 1, np.int32)
     size, count = _native.flat_tokens(text, offsets, longest, tokens, ends, counts)
     return tokens[:size], ends[:count], counts
+
+
+def group_sets(codes: NDArray[np.uint32], offsets: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """The distinct codes of each group in order: see `kernels.reference.groups.group_sets`."""
+    codes, offsets = as_groups(codes, offsets)
+    found, ends = np.empty(len(codes), np.uint32), np.empty(len(offsets), np.int64)
+    _native.group_sets(codes, offsets, found, ends)
+    return found[: ends[-1]], ends
+
+
+def number_groups(codes: NDArray[np.uint32], offsets: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Which groups are the same: see `kernels.reference.groups.number_groups`."""
+    codes, offsets = as_groups(codes, offsets)
+    numbers, firsts = np.empty(len(offsets) - 1, np.uint32), np.empty(len(offsets) - 1, np.int64)
+    distinct = _native.number_groups(codes, offsets, numbers, firsts)
+    return numbers, firsts[:distinct]

@@ -21,7 +21,7 @@ def probe() -> str:
     """
     try:
         compiled: dict[str, Any] = {}
-        for name in ("native", "native_png", "native_maps", "native_polygons"):
+        for name in ("native", "native_fold", "native_png", "native_maps", "native_polygons"):
             compiled |= vars(importlib.import_module(f"smalti.kernels.{name}"))
     except ImportError as error:
         return f"NumPy reference; the compiled kernels are not there ({error})"
@@ -45,6 +45,9 @@ def _calls() -> list[tuple[str, tuple[Any, ...]]]:
     values = np.array([1, 2, 3, 4], np.uint8)
     rgb, grey = _png(2, pixels.reshape(37, -1)), _png(0, labels)
     runs, lengths = reference.runs_encode(labels)
+    words = np.arange(200, dtype=np.uint64) ** np.uint64(7)
+    codes, groups = labels.ravel().astype(np.uint32), np.arange(0, labels.size, 5)
+    text = b'{"city":"bremen","n":-4}{"a":[1]}{}'
     return [
         ("gather_exact", (pixels, keys, values)),
         ("lookup", (labels, np.arange(6, dtype=np.int64) * 1000)),
@@ -60,6 +63,11 @@ def _calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("png_labels", (rgb, keys, values)),
         ("png_discover", (rgb,)),
         ("png_indices", (grey,)),
+        ("mix", (words, 5)),
+        ("fold", (words, np.array([0, 0, 7, 150]))),
+        ("flat_tokens", (np.frombuffer(text, np.uint8), np.array([0, 24, 33, 35]), 3)),
+        ("group_sets", (codes, groups)),
+        ("number_groups", (codes, groups)),
         ("tiles_pack", (labels, 16)),
         ("ring_edges", (_corners(), np.array([0, 5, 9]), np.array([0, 1, 2]), (37, 53))),
         ("png_lookup", (grey, np.arange(256).astype(np.uint8)[::-1])),
@@ -93,7 +101,12 @@ def _calls_in_place() -> list[tuple[str, Any]]:
         sums = kernel((luma, blue, red), None, legend, labels, counts)
         return labels, counts, *sums
 
-    return [("tiles_unpack", unpack), ("label_planes", label)]
+    def mix(kernel: Any) -> Any:
+        total = np.arange(9, dtype=np.uint64)
+        kernel(total, total[::-1], 3)
+        return total
+
+    return [("tiles_unpack", unpack), ("label_planes", label), ("mix_into", mix)]
 
 
 def _png(color: int, rows: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from smalti import wire
 from smalti.errors import FrameError
+from smalti.kernels import group_sets
 from smalti.records import Frame
 from smalti.store.derive import derive
 from smalti.store.ingest import Failed, calm, filled, record_of, rows_of
@@ -128,32 +129,37 @@ def _is_sound(truth: pa.RecordBatch) -> bool:
         return False
     if truth.column("exact").null_count != len(truth) or pc.any(pc.equal(truth.column("id"), "")).as_py():
         return False
-    sources, source_owner = _members(truth.column("sources"), np.arange(len(truth)))
-    rois, roi_owner = _members(truth.column("rois"), np.arange(len(truth)))
+    sources, source_ends = _members(truth.column("sources"))
+    rois, roi_ends = _members(truth.column("rois"))
     return (
-        len(np.unique(source_owner)) == len(truth)
-        and _sources_are_sound(sources, source_owner)
-        and _rois_are_sound(rois, roi_owner, sources, source_owner)
+        bool((np.diff(source_ends) > 0).all())
+        and _sources_are_sound(sources, source_ends)
+        and _rois_are_sound(rois, roi_ends, sources, source_ends)
         and all(_is_json(text) for text in _texts(truth, sources, rois))
     )
 
 
-def _members(column: pa.ListArray, owner: Ints) -> tuple[pa.Array, Ints]:
-    """The values of a list column, and the owner of each."""
-    return column.flatten(), np.repeat(owner, pc.fill_null(column.value_lengths(), 0).to_numpy())
+def _members(column: pa.ListArray) -> tuple[pa.Array, Ints]:
+    """The values of a list column, and where those of each list begin, with the end of the last."""
+    sizes = pc.fill_null(column.value_lengths(), 0).to_numpy()
+    return column.flatten(), np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
 
 
-def _sources_are_sound(sources: pa.StructArray, owner: Ints) -> bool:
+def _owners(ends: Ints) -> Ints:
+    return np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+
+
+def _sources_are_sound(sources: pa.StructArray, ends: Ints) -> bool:
     masks = sources.field("masks")
     if sources.null_count or masks.null_count or not _full(sources, "id", "uri", "timestamp"):
         return False
-    if _repeats(owner, sources.field("id")) or not _previews_are_sound(sources.field("preview")):
+    if _repeats(sources.field("id"), ends) or not _previews_are_sound(sources.field("preview")):
         return False
-    records, source_of_mask = _members(masks, np.arange(len(sources)))
+    records, mask_ends = _members(masks)
     return (
         not records.null_count
         and _full(records, "id", "uri", "timestamp")
-        and not _repeats(source_of_mask, records.field("id"))
+        and not _repeats(records.field("id"), mask_ends)
     )
 
 
@@ -165,30 +171,38 @@ def _full(records: pa.StructArray, *names: str) -> bool:
     return not any(records.field(name).null_count for name in names)
 
 
-def _repeats(owner: Ints, names: pa.StringArray) -> bool:
-    codes = names.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    pairs = owner * (int(codes.max(initial=0)) + 1) + codes
-    return len(np.unique(pairs)) != len(pairs)
+def _repeats(names: pa.StringArray, ends: Ints) -> bool:
+    """Whether a name stands twice in one group."""
+    if (np.diff(ends) <= 1).all():
+        return False
+    codes = names.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.uint32)
+    return len(group_sets(codes, ends)[0]) != len(codes)
 
 
-def _rois_are_sound(rois: pa.StructArray, owner: Ints, sources: pa.StructArray, source_owner: Ints) -> bool:
+def _rois_are_sound(rois: pa.StructArray, ends: Ints, sources: pa.StructArray, source_ends: Ints) -> bool:
     if rois.null_count or not _full(rois, "label", "poly", "sources"):
         return False
     if any(rois.field(name).flatten().null_count for name in ("label", "poly", "sources")):
         return False
-    names, frame_of_name = _members(rois.field("sources"), owner)
+    names, name_ends = _members(rois.field("sources"))
     both = pa.concat_arrays([sources.field("id"), names]).dictionary_encode()
     codes = both.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     base = len(both.dictionary) + 1
-    known = source_owner * base + codes[: len(sources)]
-    if not np.isin(frame_of_name * base + codes[len(sources) :], known).all():
+    known = _owners(source_ends) * base + codes[: len(sources)]
+    if not np.isin(_owners(name_ends[ends]) * base + codes[len(sources) :], known).all():
         return False
-    masks = rois.field("mask").drop_null()
-    values = masks.field("value")
-    if not _full(masks, "id", "value") or values.flatten().null_count:
+    return _roi_masks_are_sound(rois.field("mask"))
+
+
+def _roi_masks_are_sound(masks: pa.StructArray) -> bool:
+    there = masks.is_valid().to_numpy(zero_copy_only=False)
+    sizes = pc.fill_null(masks.field("value").value_lengths(), 0).to_numpy()
+    if sizes[~there].any():  # what no mask owns, whatever it is
+        return _roi_masks_are_sound(masks.drop_null())
+    numbers = masks.field("value").flatten()
+    if not masks.field("id").is_valid().to_numpy(zero_copy_only=False)[there].all() or numbers.null_count:
         return False
-    sizes = values.value_lengths().to_numpy(zero_copy_only=False)
-    numbers = values.flatten().to_numpy(zero_copy_only=False)
+    sizes, numbers = sizes[there], numbers.to_numpy(zero_copy_only=False)
     highest = np.repeat(np.where(sizes == 1, 0xFFFFFFFF, 255), sizes)
     return bool(np.isin(sizes, (1, 3, 4)).all() and (numbers >= -1).all() and (numbers <= highest).all())
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from smalti.facts import MaskFacts
-from smalti.kernels import flat_tokens
+from smalti.kernels import flat_tokens, group_sets, number_groups
 from smalti.query.values import canonical, walk
 from smalti.store.buckets import bucket_tokens
 from smalti.store.rowhash import hash_rows, string_parts
@@ -94,7 +94,7 @@ def derive(truth: pa.RecordBatch, facts: Sequence[Sequence[MaskFacts] | None] | 
         _meta_column(truth.column("meta")),
         pa.array(hash_rows(truth)),
         pa.array(np.full(size, time.time_ns() // 1_000_000, np.int64)),
-        *facts_columns([None] * size if facts is None else facts),
+        *(_no_facts(size) if facts is None else facts_columns(facts)),
     ]
     return pa.RecordBatch.from_arrays([*truth.columns, *columns], schema=SCHEMA)
 
@@ -108,17 +108,21 @@ def _meta_column(meta: pa.StringArray) -> pa.ListArray:
     text, offsets = string_parts(meta)
     tokens, ends, counts = flat_tokens(text, offsets, LONGEST_META_TOKEN)
     plain = pa.StringArray.from_buffers(
-        len(ends), pa.py_buffer(np.concatenate([[0], ends]).astype(np.int32)), pa.py_buffer(tokens)
+        len(ends), pa.py_buffer(np.concatenate([np.zeros(1, np.int32), ends])), pa.py_buffer(tokens)
     )
     others = np.flatnonzero(counts < 0)
     if not len(others):
-        return pa.ListArray.from_arrays(pa.array(np.cumsum([0, *counts], dtype=np.int32)), plain)
+        return pa.ListArray.from_arrays(_offsets(counts), plain)
     found = [_tokens_of(_decode(text or "{}")) for text in meta.take(pa.array(others)).to_pylist()]
     owner = np.repeat(np.arange(len(counts)), np.maximum(counts, 0))
     counts[others] = [len(some) for some in found]
     order = np.argsort(np.concatenate([owner, np.repeat(others, counts[others])]), kind="stable")
     words = pa.concat_arrays([plain, pa.array([word for some in found for word in some], pa.string())])
-    return pa.ListArray.from_arrays(pa.array(np.cumsum([0, *counts], dtype=np.int32)), words.take(pa.array(order)))
+    return pa.ListArray.from_arrays(_offsets(counts), words.take(pa.array(order)))
+
+
+def _offsets(counts: NDArray[np.int32]) -> pa.Array:
+    return pa.array(np.concatenate([np.zeros(1, np.int32), np.cumsum(counts, dtype=np.int32)]))
 
 
 def _tokens_of(meta: dict[str, Any]) -> list[str]:
@@ -153,37 +157,62 @@ def _label_columns(truth: pa.RecordBatch) -> list[pa.Array]:
     words in its set, so it is found under either.
     """
     roi_starts, rois = _starts(truth.column("rois"))
-    frames, count = len(truth), len(rois)
-    starts, written = _starts(rois.field("label"))
-    roi_of = np.repeat(np.arange(count), np.diff(starts))
-    spoken = _spoken(truth, roi_starts, rois, roi_of, written)
-    words, codes = _encode_words([written, spoken[1]])
-    roi_of = np.concatenate([roi_of, spoken[0]])
-    pairs = _ascending(roi_of * max(len(words), 1) + codes)
-    roi_of, codes = np.divmod(pairs, max(len(words), 1))
-    frame_of_roi = np.repeat(np.arange(frames), np.diff(roi_starts))
-    token_of_roi, tokens = _label_sets(roi_of, codes, count, words)
+    words, codes, starts = _words_of(truth, roi_starts, rois)
+    sets, ends = group_sets(codes, starts)
+    numbers, firsts = number_groups(sets, ends)
+    distinct = [sets[ends[first] : ends[first + 1]].tolist() for first in firsts.tolist()]
+    # What a row says must not depend on the rows that came before it: numbers go by what is in the sets.
+    order = sorted(range(len(distinct)), key=lambda number: (len(distinct[number]), distinct[number][::-1]))
+    rank = np.empty(len(distinct), np.uint32)
+    rank[order] = np.arange(len(distinct), dtype=np.uint32)
+    token_of_roi = rank[numbers]
+    tokens = pa.array([label_token([words[code] for code in distinct[number]]) for number in order], pa.string())
     offsets = pa.array(roi_starts.astype(np.int32))
     return [
-        _distinct(frame_of_roi[roi_of], codes, frames, pa.array(words, pa.string())),
-        _distinct(frame_of_roi, token_of_roi, frames, tokens),
+        _sets(codes, starts[roi_starts], pa.array(words, pa.string())),
+        _sets(token_of_roi, roi_starts, tokens),
         pa.ListArray.from_arrays(offsets, tokens.take(pa.array(token_of_roi))),
         pa.ListArray.from_arrays(offsets, rois.field("confidence")),
     ]
 
 
-def _encode_words(parts: Sequence[pa.StringArray]) -> tuple[list[str], Ints]:
+def _sets(codes: NDArray[np.uint32], offsets: Ints, words: pa.StringArray) -> pa.ListArray:
+    """Per group the distinct words among its codes, in the order of the codes."""
+    codes, offsets = group_sets(codes, offsets)
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), words.take(pa.array(codes)))
+
+
+def _words_of(
+    truth: pa.RecordBatch, roi_starts: Ints, rois: pa.StructArray
+) -> tuple[list[str], NDArray[np.uint32], Ints]:
+    """Distinct label words in sorted order; the position among them of every word of every ROI; where each ROI begins."""
+    starts, written = _starts(rois.field("label"))
+    words, codes = _encode_words(written)
+    owner, spoken = _spoken(truth, roi_starts, rois, starts, written, words)
+    if not len(owner):
+        return words, codes, starts
+    words, codes = _encode_words(pa.concat_arrays([written, spoken]))
+    owner = np.concatenate([np.repeat(np.arange(len(rois)), np.diff(starts)), owner])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(rois)))])
+    return words, codes[np.argsort(owner, kind="stable")], starts
+
+
+def _encode_words(strings: pa.StringArray) -> tuple[list[str], NDArray[np.uint32]]:
     """Distinct strings in sorted order, and the position of every string among them."""
-    found = pa.concat_arrays([pc.fill_null(part, "") for part in parts]).dictionary_encode()
+    found = pc.fill_null(strings, "").dictionary_encode()
     words = found.dictionary.to_pylist()
-    rank = np.empty(len(words), np.int64)
-    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
-    indices = found.indices.to_numpy(zero_copy_only=False)
-    return sorted(words), rank[indices] if len(words) else np.zeros(0, np.int64)
+    rank = np.empty(len(words), np.uint32)
+    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words), dtype=np.uint32)
+    return sorted(words), rank[found.indices.to_numpy(zero_copy_only=False)]
 
 
 def _spoken(
-    truth: pa.RecordBatch, roi_starts: Ints, rois: pa.StructArray, roi_of: Ints, written: pa.StringArray
+    truth: pa.RecordBatch,
+    roi_starts: Ints,
+    rois: pa.StructArray,
+    starts: Ints,
+    written: pa.StringArray,
+    words: Sequence[str],
 ) -> tuple[Ints, pa.StringArray]:
     """For mask ROIs whose label is the id of a mask of their frame: the ROI's number and the word in its mask id."""
     nothing = np.zeros(0, np.int64), pa.array([], pa.string())
@@ -193,64 +222,20 @@ def _spoken(
     if masks.null_count == len(masks) or not len(records):
         return nothing
     ids = records.field("id")
-    if not pc.any(pc.is_in(pc.unique(written), value_set=pc.unique(ids))).as_py():
+    if set(words).isdisjoint(pc.unique(ids).to_pylist()):
         return nothing
     frame_of_mask = np.repeat(np.repeat(np.arange(len(truth)), np.diff(source_starts)), np.diff(mask_starts))
     owned = set(zip(frame_of_mask.tolist(), ids.to_pylist(), strict=True))
     frame_of_roi = np.repeat(np.arange(len(truth)), np.diff(roi_starts)).tolist()
+    roi_of = np.repeat(np.arange(len(rois)), np.diff(starts)).tolist()
     names = masks.field("id").to_pylist()
     has_mask = masks.is_valid().to_pylist()
     found = dict.fromkeys(
         roi
-        for roi, label in zip(roi_of.tolist(), written.to_pylist(), strict=True)
+        for roi, label in zip(roi_of, written.to_pylist(), strict=True)
         if has_mask[roi] and (frame_of_roi[roi], label) in owned and (frame_of_roi[roi], names[roi]) not in owned
     )
     return np.fromiter(found, np.int64, len(found)), pa.array([names[roi] for roi in found], pa.string())
-
-
-def _label_sets(roi_of: Ints, codes: Ints, count: int, words: Sequence[str]) -> tuple[Ints, pa.StringArray]:
-    """Per ROI the number of its label-set token, and the tokens. `roi_of` is ascending, codes ascend within a ROI."""
-    sizes = np.bincount(roi_of, minlength=count)
-    first = np.cumsum(sizes) - sizes
-    token_of_roi = np.zeros(count, np.int64)
-    tokens = ["[]"]
-    for size in np.unique(sizes[sizes > 0]).tolist():
-        members = np.flatnonzero(sizes == size)
-        table = codes[first[members][:, None] + np.arange(size)]
-        sets, which = _unique_rows(table, len(words))
-        token_of_roi[members] = which + len(tokens)
-        tokens += [label_token([words[code] for code in row]) for row in sets.tolist()]
-    return token_of_roi, pa.array(tokens, pa.string())
-
-
-def _ascending(keys: Ints) -> Ints:
-    """The distinct keys in order. Sorting in place beats `np.unique`, which hashes first."""
-    keys.sort()
-    first = np.ones(len(keys), np.bool_)
-    np.not_equal(keys[1:], keys[:-1], out=first[1:])
-    return keys[first]
-
-
-def _unique_rows(table: Ints, base: int) -> tuple[Ints, Ints]:
-    if base ** table.shape[1] < 2**62:  # the row as one number: few of them are different
-        weights = base ** np.arange(table.shape[1], dtype=np.int64)
-        found = pa.array(table @ weights).dictionary_encode()
-        keys = found.dictionary.to_numpy()
-        order = np.argsort(keys)  # what a row says must not depend on the rows that came before it
-        rank = np.empty(len(keys), np.int64)
-        rank[order] = np.arange(len(keys))
-        return keys[order][:, None] // weights % base, rank[found.indices.to_numpy()]
-    sets, which = np.unique(table, axis=0, return_inverse=True)
-    return sets, which.reshape(-1)
-
-
-def _distinct(owner: Ints, codes: Ints, owners: int, words: pa.StringArray) -> pa.ListArray:
-    """Per owner the distinct words among its codes, in the order of the codes."""
-    base = max(len(words), 1)
-    pairs = _ascending(owner * base + codes)
-    owner, codes = np.divmod(pairs, base)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=owners))])
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), words.take(pa.array(codes)))
 
 
 # --------------------------------------------------------------------------------------------------------- facts
@@ -258,10 +243,20 @@ def facts_columns(facts: Sequence[Sequence[MaskFacts] | None]) -> list[pa.Array]
     """The `px_*` columns; pixels are summed over the masks of a frame, buckets speak of the largest share of any."""
     names = [name for name in DERIVED.names if name.startswith("px_")]
     if not any(item is not None for item in facts):
-        empty = {"px_known": False, "px_label": [], "px_count": [], "px_bucket": []}
-        return [_column([empty.get(name)] * len(facts), name) for name in names]
+        return _no_facts(len(facts))
     rows = [_facts_row(item) for item in facts]
     return [_column([row[name] for row in rows], name) for name in names]
+
+
+def _no_facts(size: int) -> list[pa.Array]:
+    """The `px_*` columns of rows that have not been counted."""
+    return [_absent(DERIVED.field(name).type, size) for name in DERIVED.names if name.startswith("px_")]
+
+
+def _absent(kind: pa.DataType, size: int) -> pa.Array:
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(pa.array(np.zeros(size + 1, np.int32)), pa.nulls(0, kind.value_type), type=kind)
+    return pa.array(np.zeros(size, np.bool_)) if pa.types.is_boolean(kind) else pa.nulls(size, kind)
 
 
 def _facts_row(facts: Sequence[MaskFacts] | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from smalti.errors import StorageError, VersionError
 from smalti.store.durable import Durable
+from smalti.store.encoding import hinted
 from smalti.store.lancing import lance, local_root, translated
 from smalti.store.schema import SCHEMA
 
@@ -69,7 +70,7 @@ class Engine:
         since = self.durable.start()
         with translated(f"creating {self.uri}"):
             self._root = lance().write_dataset(
-                SCHEMA.empty_table(),
+                hinted(SCHEMA).empty_table(),
                 self.uri,
                 storage_options=self._options or None,
                 data_storage_version=_FORMAT,

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, count, islice
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -55,6 +55,7 @@ COMMITTED_AT_ONCE = 1 << 16
 COMMITTED_BYTES = 192 << 20
 _FILES_AT_ONCE = 4
 """Files of one commit of a long load: a commit waits for the disk several times."""
+_RUNS_A_LEVEL = 8
 _BORN = "_row_created_at_version"
 
 FailureKind = Literal["validation", "upload", "register"]
@@ -200,21 +201,21 @@ class Bulk:
         self._branch = branch
         self._keeps_facts = keeps_facts
         self._before = before
-        self._seen: list[NDArray[np.uint64]] = []
+        self._seen: list[list[NDArray[np.uint64]]] = []
         self._known_version = branch.version
         self._schema = branch.schema
         self._waiting: list[pa.RecordBatch] = []
         self._pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="smalti-files")
         self._sent: deque[_Sent] = deque()
         for batch in branch.scan(["id"]):
-            self._remember(hash_strings(batch.column("id")))
+            self._remember(np.sort(hash_strings(batch.column("id"))))
 
     def _catch_up(self) -> None:
         """Learn the ids that others inserted meanwhile."""
         version = self._branch.version
         if version > self._known_version:
             for batch in self._branch.scan(["id"], f"{_BORN} > {self._known_version}"):
-                self._remember(hash_strings(batch.column("id")))
+                self._remember(np.sort(hash_strings(batch.column("id"))))
             self._known_version = version
 
     def __enter__(self) -> "Bulk":
@@ -250,9 +251,8 @@ class Bulk:
         self._catch_up()
         hashes = np.concatenate([hash_strings(batch.column("id")) for batch in batches])
         distinct = np.sort(hashes)
-        is_seen = self._was_seen(hashes)
-        if is_seen.any() or (distinct[1:] == distinct[:-1]).any():
-            batches = self._upsert_known(batches, hashes, is_seen)
+        if self._was_seen(distinct).any() or (distinct[1:] == distinct[:-1]).any():
+            batches = self._upsert_known(batches, hashes, self._was_seen(hashes))
         if sum(map(len, batches)):
             self._sent.append(_Sent(self._pool.submit(self._branch.write_files, batches), self._known_version))
         self._remember(distinct)
@@ -294,20 +294,27 @@ class Bulk:
             make_unique(self._branch, f"{_BORN} > {since}")
 
     def _was_seen(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Which hashes occurred before: a binary search in each of a few sorted runs."""
+        """Which hashes occurred before: a binary search in each of a few sorted runs, quick for sorted hashes."""
         found = np.zeros(len(hashes), np.bool_)
-        for run in self._seen:
+        for run in chain.from_iterable(self._seen):
             where = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
             found |= run[where] == hashes
         return found
 
-    def _remember(self, hashes: NDArray[np.uint64]) -> None:
-        """Keep hashes as sorted runs of growing size: 8 bytes for each id, whatever its length."""
-        run = np.sort(hashes)
-        while self._seen and len(self._seen[-1]) <= 2 * len(run):
-            run = np.sort(np.concatenate([self._seen.pop(), run]))
-        if len(run):
-            self._seen.append(run)
+    def _remember(self, run: NDArray[np.uint64]) -> None:
+        """Keep sorted hashes: 8 bytes for each id, whatever its length.
+
+        Runs of one level become one of the next when there are several: joined two by two, each hash would be sorted
+        anew with every doubling.
+        """
+        for level in count():
+            if level == len(self._seen):
+                self._seen.append([])
+            self._seen[level].append(run)
+            if len(self._seen[level]) < _RUNS_A_LEVEL:
+                return
+            run = np.sort(np.concatenate(self._seen[level]))
+            self._seen[level] = []
 
 
 @contextmanager

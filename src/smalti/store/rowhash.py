@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from smalti.kernels import fold, mix
+from smalti.kernels import fold, mix, mix_into
 
 __all__ = ["hash_rows", "hash_strings", "string_parts"]
 
@@ -22,7 +22,7 @@ def hash_rows(batch: pa.RecordBatch) -> Words:
     """(n,) uint64: the content hash of each row; equal rows have equal hashes wherever they lie."""
     total = np.zeros(len(batch), np.uint64)
     for column, field in zip(batch.columns, batch.schema, strict=True):
-        total += mix(_hash(column) + _salt(field.name))
+        mix_into(total, _hash(column), _salt(field.name))
     return mix(total)
 
 
@@ -40,11 +40,11 @@ def string_parts(array: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.i
     return np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8), where
 
 
-def _salt(name: str) -> np.uint64:
+def _salt(name: str) -> int:
     value = 0xCBF29CE484222325
     for byte in name.encode():
         value = (value ^ byte) * 0x100000001B3 % 2**64
-    return np.uint64(value)
+    return value
 
 
 def _hash(array: pa.Array) -> Words:
@@ -54,14 +54,14 @@ def _hash(array: pa.Array) -> Words:
     if pa.types.is_struct(kind):
         result = np.zeros(len(array), np.uint64)
         for i, field in enumerate(kind):
-            result += mix(_hash(array.field(i)) + _salt(field.name))
+            mix_into(result, _hash(array.field(i)), _salt(field.name))
     elif pa.types.is_list(kind):
         result = _lists(array)
     elif pa.types.is_string(kind):
         result = fold(*string_parts(array))
     else:
         plain = pc.fill_null(array, 0).cast(pa.float64() if pa.types.is_floating(kind) else pa.int64(), safe=False)
-        result = mix(plain.to_numpy().view(np.uint64) + np.uint64(1))
+        result = mix(plain.to_numpy().view(np.uint64), 1)
     if array.null_count:
         result[array.is_null().to_numpy(zero_copy_only=False)] = _NULL
     return result

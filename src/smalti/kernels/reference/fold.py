@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.kernels.checks import as_sequences
+from smalti.kernels.checks import as_sequences, same_words
 
-__all__ = ["fold", "mix"]
+__all__ = ["fold", "mix", "mix_into"]
 
 Words = NDArray[np.uint64]
 
@@ -20,12 +20,22 @@ _BLOCK = 1 << 20
 """Elements folded at a time; bounds the tables of powers (8 MB each) and the temporaries."""
 
 
-def mix(words: Words) -> Words:
-    """(n,) uint64 → (n,) uint64: every bit spread over all others (the finaliser of splitmix64)."""
+def mix(words: Words, salt: int = 0) -> Words:
+    """(n,) uint64 → (n,) uint64: every bit of `words + salt` spread over all others (the finaliser of splitmix64)."""
+    words = words + np.uint64(salt)
     mixed = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     result: Words = mixed ^ (mixed >> np.uint64(31))
     return result
+
+
+def mix_into(total: Words, words: Words, salt: int = 0) -> None:
+    """(n,) uint64 each: `total += mix(words + salt)`, in place.
+
+    Raises:
+        ValueError: the two are not of one length, or `total` is not in C order.
+    """
+    total += mix(same_words(total, words), salt)
 
 
 def fold(values: NDArray[Any], offsets: NDArray[Any]) -> Words:
