@@ -1,23 +1,24 @@
 """The frames of a view with its label mapping applied: labels are its classes, by the table that the loader uses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from smalti.binding import resolve
+from smalti.binding import Resolution, resolve
 from smalti.chosen import names_of
 from smalti.frames import FrameGroup, SingleFrame, handle_of
 from smalti.iterate import Served
 from smalti.legend import Entry, Legend
 from smalti.mapping import ClassTable, LabelMapping
-from smalti.records import Frame, Roi, RoiMask
+from smalti.records import Frame, RoiMask
 
 if TYPE_CHECKING:
     from smalti.view import DataView
 
-__all__ = ["class_legend", "class_names", "is_mapped", "mapped_frames"]
+__all__ = ["PlaceClasses", "RoiClass", "class_legend", "class_names", "is_mapped", "mapped_frames"]
 
 
 def is_mapped(mapping: LabelMapping) -> bool:
@@ -56,57 +57,99 @@ def mapped_frames(view: "DataView") -> Iterator[SingleFrame | FrameGroup]:
         yield mapper.apply(served)
 
 
+@dataclass(frozen=True, slots=True)
+class RoiClass:
+    """What a ROI counts as.
+
+    Attributes:
+        names: its labels after mapping.
+        number: its class number, which may be void; None where neither a number nor a mask says one.
+    """
+
+    names: tuple[str, ...]
+    number: int | None
+
+
+class PlaceClasses:
+    """The classes of the masks and ROIs of one version's frames: by one table for each legend.
+
+    Args:
+        mapping: rules and numbers.
+        datasets, versions: the ids and names that the place goes by, as `chosen.names_of` has them.
+    """
+
+    def __init__(self, mapping: LabelMapping, datasets: Sequence[str], versions: Sequence[str]) -> None:
+        self.mapping = mapping
+        self.titles = class_names(mapping)
+        self._place = (datasets, versions)
+        self.table = lru_cache(maxsize=256)(self._table)
+        self._entries = lru_cache(maxsize=256)(self._by_value)
+
+    def _table(self, legend: Legend) -> ClassTable:
+        return self.mapping.table(legend, *self._place)
+
+    def _by_value(self, legend: Legend) -> dict[tuple[int, ...], RoiClass]:
+        table = self.table(legend)
+        found: dict[tuple[int, ...], RoiClass] = {}
+        for entry, names, number in zip(legend.entries, table.names, table.classes, strict=True):
+            for key in (entry.color, None if entry.code is None else (entry.code,)):
+                if key is not None:
+                    found[key] = RoiClass(names, number)
+        return found
+
+    def called(self, names: tuple[str, ...], number: int | None) -> tuple[str, ...]:
+        """What a class is called in place of mapped labels; () for void, the labels where there are no numbers."""
+        if not self.mapping.numbers:
+            return names
+        return () if number is None or number == self.mapping.void else (self.titles[number],)
+
+    def of_rois(self, record: Frame, found: Resolution) -> list[RoiClass]:
+        """The class of every ROI of a frame: that of its mask's value where it names one, else that of its labels.
+
+        Raises:
+            LegendError: labels of one ROI have several classes.
+        """
+        bound = {each.roi: each for each in found}
+        legends = {(plan.source.id, plan.mask.id): plan.legend for plan in found.masks}
+        made = []
+        for position, roi in enumerate(record.rois):
+            binding = bound.get(position)
+            legend = None if binding is None else legends.get((binding.source, binding.mask))
+            if binding is not None and legend is not None:
+                made.append(self._entries(legend).get(binding.color[:3], RoiClass((), self.mapping.void)))
+            else:
+                names = self.mapping.names_of(roi.label, *self._place)
+                made.append(RoiClass(names, self.mapping.number_of(names) if self.mapping.numbers else None))
+        return made
+
+
 class _Mapper:
     def __init__(self, view: "DataView") -> None:
-        self.view = view
-        self.mapping = view.mapping
-        self.names = class_names(view.mapping)
-        self.places = {(t.dataset, t.version): t for t in view.tables}
-        self.table = lru_cache(maxsize=256)(view.class_table)
+        self.places = {(t.dataset, t.version): PlaceClasses(view.mapping, *names_of(t)) for t in view.tables}
 
     def apply(self, served: Served) -> SingleFrame | FrameGroup:
+        classes = self.places[served.dataset, served.version]
         found = resolve(served.record, served.mask_labels)
-        tables = {
-            plan.mask.id: self.table(plan.legend, served.dataset, served.version)
-            for plan in found.masks
-            if plan.legend is not None
-        }
-        legends = {mask: self._legend(table) for mask, table in tables.items()}
-        bound = {each.roi: each for each in found}
+        legends = {plan.mask.id: self._legend(classes, plan.legend) for plan in found.masks if plan.legend is not None}
+        masks = {each.roi: each.mask for each in found}
         rois = []
-        for position, roi in enumerate(served.record.rois):
-            binding = bound.get(position)
-            if binding is not None and roi.mask is not None:
-                names = self._entries(tables[binding.mask]).get(binding.color, ())
-                mask: RoiMask | None = RoiMask(id=binding.mask, value=roi.mask.value)
-            else:
-                names, mask = self._roi_names(roi, served), roi.mask
+        for position, (roi, made) in enumerate(
+            zip(served.record.rois, classes.of_rois(served.record, found), strict=True)
+        ):
+            names = classes.called(made.names, made.number)
+            mask = roi.mask
+            if mask is not None and position in masks:
+                mask = RoiMask(id=masks[position], value=mask.value)
             if names:
                 rois.append(msgspec.structs.replace(roi, label=list(names), mask=mask))
         fields = {name: getattr(served.record, name) for name in served.record.__struct_fields__}
         return handle_of(Frame(**{**fields, "rois": rois}), base=served.base, mask_labels=legends)
 
-    def _named(self, names: tuple[str, ...], number: int) -> tuple[str, ...]:
-        if not self.mapping.numbers:
-            return names
-        return () if number == self.mapping.void else (self.names[number],)
-
-    def _roi_names(self, roi: Roi, served: Served) -> tuple[str, ...]:
-        names = self.mapping.names_of(roi.label, *names_of(self.places[served.dataset, served.version]))
-        return self._named(names, self.mapping.number_of(names) if self.mapping.numbers else 0)
-
-    def _entries(self, table: ClassTable) -> dict[tuple[int, ...], tuple[str, ...]]:
-        found: dict[tuple[int, ...], tuple[str, ...]] = {}
-        for entry, names, number in zip(table.legend.entries, table.names, table.classes, strict=True):
-            for key in (entry.color, None if entry.code is None else (entry.code,)):
-                if key is not None:
-                    found[key] = self._named(names, number)
-        return found
-
-    def _legend(self, table: ClassTable) -> Legend:
+    def _legend(self, classes: PlaceClasses, legend: Legend) -> Legend:
+        table = classes.table(legend)
         entries: list[Entry] = []
-        for entry, names, number in zip(table.legend.entries, table.names, table.classes, strict=True):
-            named = self._named(names, number)
+        for entry, names, number in zip(legend.entries, table.names, table.classes, strict=True):
+            named = classes.called(names, number)
             if named:
                 entries.append(Entry(named, entry.color, entry.code))
-        return Legend.from_entries(entries, kind=table.legend.kind, scheme=table.legend.scheme)
+        return Legend.from_entries(entries, kind=legend.kind, scheme=legend.scheme)
