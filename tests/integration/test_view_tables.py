@@ -1,13 +1,16 @@
 """One table per kind of mask: what the loader, statistics, explanation and export say of a mapped view is the same."""
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.serving import Site, site
 
 import smalti
 from smalti.cli import main
@@ -140,3 +143,103 @@ def test_stats_and_export_of_a_stored_view(
         main(["export", "nothing-of-the-kind", str(tmp_path / "no"), "--format", "folder", *at])
     assert left.value.code == 2
     assert "nor a stored view" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------ what pages are told
+NUMBERS = {6: 9, 9: 7, 3: 7}
+LINES = {6: "six", 9: "nine", 3: "three", 4: "four"}
+
+
+@pytest.fixture
+def two_versions(tmp_path: Path) -> Iterator[smalti.Store]:
+    """v1 and its draft child v2: a colour mask and a mask of numbers in each frame, a box, and a ROI by mask value."""
+    draw = np.random.default_rng(2)
+    with smalti.open(tmp_path / "two") as found:
+        version = found.create_dataset("drive").create_version("v1")
+        version.set_masks_labels(
+            {"seg": {rgb: name for name, rgb in COLORS.items()}, "lines": smalti.Legend(dict(LINES))}
+        )
+        for number in range(3):
+            colors = np.array([*COLORS.values(), (7, 7, 7)], np.uint8)[draw.integers(0, 5, (12, 16))]
+            lines = np.array([0, *LINES], np.uint8)[draw.integers(0, 5, (12, 16))]
+            stem = tmp_path / "two" / f"{number}"
+            Image.fromarray(colors).save(f"{stem}-seg.png")
+            Image.fromarray(lines).save(f"{stem}-lines.png")
+            Image.fromarray(np.full((12, 16, 3), 50, np.uint8)).save(f"{stem}.png")
+            masks = {"seg": f"{stem}-seg.png", "lines": f"{stem}-lines.png"}
+            frame = smalti.SingleFrame(f"{stem}.png", id=f"f{number}", timestamp=number, masks_source=masks)
+            frame.source_record.masks[1].encoding = "index"
+            frame.add_annotation(mask_rgb=COLORS["truck"], mask_id="seg", labels=["truck"])
+            for label in ("car", "sky", "road", "bicycle"):
+                frame.add_annotation(box2d_xywh=[1, 1, 4, 4], labels=[label])
+            version.add_frames([frame])
+        version.publish()
+        version.child("v2")
+        yield found
+
+
+def views(store: smalti.Store, void: int) -> Iterator[smalti.DataView]:
+    """Several labels in one class, numbers in a chain, hidden labels, and a rule that holds in one version only."""
+    first, second = store.version("drive@v1"), store.version("drive@v2")
+    for mapping in ({**CLASSES, "sky": 3, "vehicle": 5}, NUMBERS):
+        view = smalti.DataView(first)
+        view.add_version(second)
+        yield view.map_labels(mapping, void=void, hidden=["sky"]).add_mapping_rule(
+            "truck", "vehicle", dataset_name="drive", version_name="v2"
+        )
+    yield smalti.DataView(first).add_version(second).add_mapping_rule("truck", "car", version_name="v2")
+
+
+def told(found: Site, view: str, version: str, frame: str, mask: str) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+    """The class table of a mask, and the mask gone through it as a page does."""
+    path = f"/versions/drive@{version}/frames/{frame}/sources/default/masks/{mask}"
+    table = found.get(f"{path}/classes?dataview={view}").json()
+    answer = found.get(f"{path}/index")
+    size = int(answer.headers["x-mask-height"]), int(answer.headers["x-mask-width"])
+    index = np.frombuffer(answer.content, answer.headers["x-mask-dtype"]).reshape(size)
+    by_row = {i: row["number"] for row in table["rows"] for i in row["entries"]}
+    by_entry = {0: table["void"], **{entry["index"]: entry["number"] for entry in table["entries"]}}
+    assert by_row == by_entry
+    classes = np.vectorize(by_row.__getitem__)(index)
+    assert {row["number"]: row["pixels"] for row in table["rows"] if row["pixels"]} == Counter(classes.ravel().tolist())
+    return table, classes
+
+
+@pytest.mark.parametrize("void", [255, -1])
+def test_pages_are_told_the_classes_that_the_loader_makes(
+    two_versions: smalti.Store, tmp_path: Path, void: int
+) -> None:
+    pytest.importorskip("torch")
+    from smalti.feed.torch import loader
+
+    names = {two_versions.version(f"drive@{name}").id: name for name in ("v1", "v2")}
+    with site(tmp_path / "two") as found:
+        for number, view in enumerate(views(two_versions, void)):
+            view.name = f"view {void} {number}"
+            view.store(two_versions)
+            id_of = next(v["id"] for v in found.get("/dataviews").json() if v["name"] == view.name)
+            explained = {(t.version, t.mask): t.table for t in view.explain(io.StringIO()).tables}
+            served = list(view.iterate(output="records"))
+            places = [(names[each.version], each.record.id) for each in served]
+            for mask in ("seg", "lines"):
+                counted: Counter[int] = Counter()
+                batches = loader(view, batch_size=1, mask_id=mask)
+                for (version, frame), (_, loaded) in zip(places, batches, strict=True):
+                    table, classes = told(found, id_of, version, frame, mask)
+                    assert np.array_equal(classes, loaded.numpy()[0])
+                    rows = explained[version, mask].rows()
+                    assert [(e["mapped"], e["number"]) for e in table["entries"]] == [
+                        (list(names), n) for _, _, names, n in rows
+                    ]
+                    counted.update(classes.ravel().tolist())
+                totals = survey(view, mask_id=mask).totals
+                if view.mapping.numbers:
+                    assert totals.void == counted[void]
+                assert sum(row.pixels for row in totals.ranked()) == counted.total() - totals.void
+            for (version, frame), mapped in zip(places, mapped_frames(view), strict=True):
+                rois = found.get(f"/versions/drive@{version}/frames/{frame}/classes?dataview={id_of}").json()["rois"]
+                shown = [
+                    row["name"] if view.mapping.numbers else row["mapped"] for row in rois if row["name"] != "void"
+                ]
+                exported = [list(roi.label) for roi in mapped.record.rois]
+                assert shown == [labels[0] if view.mapping.numbers else labels for labels in exported]

@@ -17,6 +17,7 @@ from smalti.server.problems import HANDLERS
 from smalti.server.routes import (
     activity,
     auth,
+    classes,
     counting,
     datasets,
     frames,
@@ -94,6 +95,7 @@ def _litestar() -> Litestar:
         *jobs.ROUTES,
         *media.ROUTES,
         *masks.ROUTES,
+        *classes.ROUTES,
         *thumbs.ROUTES,
         *vectors.ROUTES,
         *pages.API,

@@ -34,7 +34,7 @@ from smalti.server.thumbs import Thumbs
 from smalti.server.watching import Watcher
 from smalti.store import Dataset, DatasetVersion, Store
 from smalti.store.engine import local_root
-from smalti.store.rows import AuditRow
+from smalti.store.rows import AuditRow, ViewRow
 from smalti.store.schema import TRUTH, from_rows
 from smalti.store.table import VersionTable
 
@@ -103,6 +103,11 @@ class Found:
         plans = [p for p in self.resolution().masks if p.source.id == source.id and not p.is_alpha]
         named = [p for p in plans if p.legend is not None]
         return next(iter(named or plans), None)
+
+
+def _state(table: VersionTable) -> tuple[Any, ...]:
+    """Equal for tables of which the same is found out."""
+    return table.fingerprint, table.mask_labels, table.names
 
 
 class Service:
@@ -228,19 +233,31 @@ class Service:
         except VersionError as error:
             raise Refusal(404, "version", str(error)) from None
 
+    def view(self, reference: str) -> ViewRow:
+        """A saved data view by id.
+
+        Raises:
+            Refusal: 404.
+        """
+        try:
+            return self.store.catalog.get_view(plain(reference))
+        except VersionError as error:
+            raise Refusal(404, "view", str(error)) from None
+
     def table(self, version: DatasetVersion) -> VersionTable:
         """The rows of a version as they are now; those of a published version stay open."""
         if version.state == "published":
             with self._lock:
                 known = self._tables.get(version.id)
-                if known is not None:
+                # Rules of views go by names too, and a published version may get another one.
+                if known is not None and known.names == ((version.dataset.name,), (version.name,)):
                     self._tables.move_to_end(version.id)
                     return known
         made = VersionTable(version)
         key = version.id if version.state == "published" else f"{version.id} draft"
         with self._lock:
             known = self._tables.get(key)
-            if known is not None and known.fingerprint == made.fingerprint and known.mask_labels == made.mask_labels:
+            if known is not None and _state(known) == _state(made):
                 made = known  # what it has found out about its columns still holds
             self._tables[key] = made
             self._tables.move_to_end(key)

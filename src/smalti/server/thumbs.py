@@ -18,12 +18,12 @@ from smalti.records import Source
 from smalti.server.lru import Folder, Lru
 from smalti.server.media import digest
 from smalti.server.metrics import Metrics
+from smalti.server.payloads.media import MAX_ENTRIES
 from smalti.server.pictures import Pictures, encode, legend_key
 
 __all__ = ["Small", "SmallEntry", "SmallLegend", "SmallMap", "Thumbs", "fit", "shrink_labels"]
 
 _MEMORY = 64 << 20
-_MAX_ENTRIES = 20_000
 _QUALITY = 78
 
 
@@ -171,7 +171,7 @@ def _meaning(found: LabelMap, data: NDArray[Any]) -> SmallLegend:
     occurring = np.unique(data).tolist() if legend.kind == "ids" else range(1, len(legend.entries) + 1)
     entries = tuple(
         SmallEntry(i, tuple(legend.entries[i - 1].labels), (colors[i][0], colors[i][1], colors[i][2]))
-        for i in list(occurring)[:_MAX_ENTRIES]
+        for i in list(occurring)[:MAX_ENTRIES]
         if i
     )
     return SmallLegend(legend.kind, entries)

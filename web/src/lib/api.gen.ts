@@ -37,6 +37,26 @@ export interface Child {
   name: string;
 }
 
+export interface ClassRow {
+  color: [number, number, number] | null;
+  entries: number[];
+  labels: string[];
+  name: string;
+  number: number;
+  pixels: number;
+}
+
+export interface ClassesOut {
+  entries: EntryClass[];
+  mask: string;
+  name: string;
+  numbered: boolean;
+  rows: ClassRow[];
+  source: string;
+  view: string;
+  void: number;
+}
+
 export interface Completion {
   kind: "field" | "label" | "value" | "operator";
   start: number;
@@ -105,6 +125,12 @@ export interface DiffOut {
   items: DiffItem[];
   next: string | null;
   removed: number;
+}
+
+export interface EntryClass {
+  index: number;
+  mapped: string[];
+  number: number;
 }
 
 export interface Explained {
@@ -465,6 +491,21 @@ export interface Roi {
   poly?: number[];
   sources?: string[];
   [more: string]: unknown;
+}
+
+export interface RoiClassOut {
+  mapped: string[];
+  name: string;
+  number: number | null;
+  roi: number;
+}
+
+export interface RoiClasses {
+  name: string;
+  numbered: boolean;
+  rois: RoiClassOut[];
+  view: string;
+  void: number;
 }
 
 export interface RoiMask {

@@ -4,7 +4,10 @@ from typing import Literal
 
 from smalti.server.payloads.base import Out
 
-__all__ = ["LegendOut", "LegendRow", "MaskOut", "Unmapped", "VideoInfo"]
+__all__ = ["MAX_ENTRIES", "LegendOut", "LegendRow", "MaskOut", "Unmapped", "VideoInfo"]
+
+MAX_ENTRIES = 20_000
+"""So many entries of a legend are told of; masks of ids may have more."""
 
 
 class MaskOut(Out):

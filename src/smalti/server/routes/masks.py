@@ -16,7 +16,7 @@ from smalti.pixels import is_clip
 from smalti.server.asking import AnyRequest, as_json
 from smalti.server.auth import needs
 from smalti.server.media import Media, conditional, digest
-from smalti.server.payloads.media import LegendOut, LegendRow, MaskOut, Unmapped
+from smalti.server.payloads.media import MAX_ENTRIES, LegendOut, LegendRow, MaskOut, Unmapped
 from smalti.server.payloads.polygons import Polygonize, Polygons
 from smalti.server.pictures import Mapped
 from smalti.server.routes.media import at_of
@@ -33,7 +33,6 @@ _post = partial(post, sync_to_thread=True, guards=[needs("viewer")], tags=["mask
 Place = NamedDependency[MaskPlace]
 At = Annotated[float | None, QueryParameter(ge=-1e12, le=1e12)]
 Max = Annotated[int | None, QueryParameter(ge=1, le=65536)]
-_MAX_ENTRIES = 20_000
 _STRANGERS = 50
 
 
@@ -139,7 +138,7 @@ def _legend(found: Found, plan: MaskPlan, mapped: Mapped, unmapped: list[Unmappe
     colors = legend.display_colors().tolist()
     rois = _rois_by_color(found, plan)
     rows = []
-    for i, entry in enumerate(legend.entries[:_MAX_ENTRIES], 1):
+    for i, entry in enumerate(legend.entries[:MAX_ENTRIES], 1):
         value = entry.code if legend.kind != "colors" and entry.code is not None else entry.color
         mine = rois.get(entry.color, []) if entry.color is not None else rois.get(entry.code, [])
         rows.append(

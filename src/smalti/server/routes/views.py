@@ -27,7 +27,6 @@ from smalti.server.payloads.views import (
     ViewOut,
     ViewPage,
 )
-from smalti.server.problems import Refusal
 from smalti.server.search import hit_of
 from smalti.server.service import Service, plain
 from smalti.store.rows import ViewRow
@@ -59,13 +58,6 @@ def _out(row: ViewRow) -> ViewOut:
         updated=row.updated,
         etag=_etag(row),
     )
-
-
-def _row(hub: Service, view: str) -> ViewRow:
-    try:
-        return hub.store.catalog.get_view(plain(view))
-    except VersionError as error:
-        raise Refusal(404, "view", str(error)) from None
 
 
 def _answer(row: ViewRow, status: int = 200) -> Response[ViewOut]:
@@ -112,14 +104,14 @@ def make_view(hub: Hub, request: AnyRequest, data: JSONBody[NewView]) -> Respons
 @get(_ONE, sync_to_thread=True, guards=[needs("viewer")], tags=["dataviews"])
 def show_view(hub: Hub, view: FromPath[str]) -> Response[ViewOut]:
     """A view."""
-    return _answer(_row(hub, view))
+    return _answer(hub.view(view))
 
 
 @patch(_ONE, sync_to_thread=True, guards=[needs("annotator")], tags=["dataviews"])
 def change_view(hub: Hub, request: AnyRequest, view: FromPath[str], data: JSONBody[ViewChange]) -> Response[ViewOut]:
     """Change a view that is not published. Needs If-Match."""
     with hub.editing(f"view {plain(view)}"):
-        row = _row(hub, view)
+        row = hub.view(view)
         must_match(request, _etag(row))
         changes = {k: v for k, v in msgspec.structs.asdict(data).items() if v is not msgspec.UNSET}
         if "spec" in changes:
@@ -136,7 +128,7 @@ def change_view(hub: Hub, request: AnyRequest, view: FromPath[str], data: JSONBo
 def delete_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Deleted:
     """Forget a view. Needs If-Match."""
     with hub.editing(f"view {plain(view)}"):
-        row = _row(hub, view)
+        row = hub.view(view)
         must_match(request, _etag(row))
         hub.store.catalog.delete_view(row.uuid)
     hub.tell(who(request), "delete view", view=row.uuid, name=row.name)
@@ -147,7 +139,7 @@ def delete_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Deleted:
 @post(f"{_ONE}/clone", sync_to_thread=True, guards=[needs("annotator")], tags=["dataviews"])
 def clone_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Response[ViewOut]:
     """A copy that can be changed."""
-    row = _row(hub, view)
+    row = hub.view(view)
     made = ViewRow(
         name=f"{row.name} copy"[:256], project=row.project, description=row.description, tags=row.tags, spec=row.spec
     )
@@ -160,14 +152,14 @@ def clone_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Response[V
 @post(f"{_ONE}/publish", sync_to_thread=True, status_code=200, guards=[needs("annotator")], tags=["dataviews"])
 def publish_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Response[ViewOut]:
     """Freeze it."""
-    saved = hub.store.catalog.save_view(msgspec.structs.replace(_row(hub, view), status="published"))
+    saved = hub.store.catalog.save_view(msgspec.structs.replace(hub.view(view), status="published"))
     hub.tell(who(request), "publish view", view=saved.uuid)
     hub.events.publish("view.updated", view=saved.uuid)
     return _answer(saved)
 
 
 def _set_archived(hub: Service, request: AnyRequest, view: str, archived: bool) -> Response[ViewOut]:
-    row = _row(hub, view)
+    row = hub.view(view)
     saved = hub.store.catalog.save_view(msgspec.structs.replace(row, extra={**row.extra, "archived": archived}))
     hub.tell(who(request), "archive view" if archived else "restore view", view=saved.uuid)
     hub.events.publish("view.updated", view=saved.uuid)
@@ -209,7 +201,7 @@ def preview_spec(hub: Hub, data: JSONBody[dict[str, Any]], limit: Few = 24) -> R
 @post(f"{_ONE}/preview", sync_to_thread=True, status_code=200, guards=[needs("viewer")], tags=["dataviews"])
 def preview_view(hub: Hub, view: FromPath[str], limit: Few = 24) -> Response[ViewPage]:
     """The first frames of a view, in its order, and how many each filter lets through."""
-    return as_json(_preview(hub, read_spec(_row(hub, view).spec), limit))
+    return as_json(_preview(hub, read_spec(hub.view(view).spec), limit))
 
 
 def _preview(hub: Service, spec: ViewSpec, limit: int) -> ViewPage:
@@ -234,7 +226,7 @@ def explain_spec(hub: Hub, data: JSONBody[dict[str, Any]], limit: Few = 50) -> E
 @get(f"{_ONE}/explain", sync_to_thread=True, guards=[needs("viewer")], tags=["dataviews"])
 def explain_view(hub: Hub, view: FromPath[str], limit: Few = 50) -> Explained:
     """Which value of which mask becomes which class, by the first `limit` frames of each version."""
-    return _explain(hub, read_spec(_row(hub, view).spec), limit)
+    return _explain(hub, read_spec(hub.view(view).spec), limit)
 
 
 def _explain(hub: Service, spec: ViewSpec, limit: int) -> Explained:
