@@ -38,6 +38,7 @@ PAGES = {
     "viewer-conflict": "/datasets/parking/versions/v1/frames/street_02",
     "viewer-group": f"{V1}/frames/rig%2F0001?src=*",
     "viewer-zoom": f"{V1}/frames/mixed?masks=seg:0.5,glow:0.8&view=6,430,170",
+    "viewer-classes": "",
     "compare": "",
     "dataviews": "/dataviews",
     "dataview": "",
@@ -61,10 +62,11 @@ def prepare(page: Any) -> dict[str, str]:
                 filters: [{label_rules: [{label: 'car'}]}],
                 labels_enumeration: {car: 0, person: 1, road: 2},
                 iteration: {order: 'random', random_seed: 7}}});
-            return [`/compare?a=${a.id}&b=${b.id}`, `/dataviews/${view.id}`];
+            return [`/compare?a=${a.id}&b=${b.id}`, `/dataviews/${view.id}`, view.id];
         }"""
     )
-    return {**PAGES, "compare": found[0], "dataview": found[1]}
+    by_class = f"{V1}/frames/street_04?dataview={found[2]}&rows=classes"
+    return {**PAGES, "compare": found[0], "dataview": found[1], "viewer-classes": by_class}
 
 
 def touch(page: Any, name: str) -> None:
@@ -85,7 +87,7 @@ def touch(page: Any, name: str) -> None:
         page.keyboard.press("?")
     elif name == "viewer-conflict":
         conflict(page)
-    elif name == "viewer" and page.viewport_size["width"] > 600:
+    elif name in ("viewer", "viewer-classes") and page.viewport_size["width"] > 600:
         page.mouse.move(420, 560)
 
 

@@ -38,6 +38,12 @@ PLACES = [
 def test_axe_finds_nothing_serious_light_or_dark(page: Any, place: str) -> None:
     page.goto(place)
     idle(page)
+    bad = serious_faults(page)
+    assert not bad, "\n".join(bad)
+
+
+def serious_faults(page: Any) -> list[str]:
+    """What axe says of the page as it is, in both schemes."""
     # evaluate() runs through the debugger: the page's own policy stays as it is, and under test.
     page.evaluate(AXE.read_text())
     bad = []
@@ -50,7 +56,7 @@ def test_axe_finds_nothing_serious_light_or_dark(page: Any, place: str) -> None:
             if v["impact"] in ("serious", "critical")
             for n in v["nodes"][:3]
         ]
-    assert not bad, "\n".join(bad)
+    return bad
 
 
 def test_cards_lead_to_frames_and_back_to_the_same_place(page: Any) -> None:

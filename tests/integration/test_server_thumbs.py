@@ -102,8 +102,31 @@ def test_shapes_come_along_where_asked(reading: Site) -> None:
         "points": [1, 1, 5, 1, 5, 5, 1, 5],
         "labels": ["car"],
         "confidence": 0.5,
+        "class": None,
     }
     assert ask(reading, [{"frame": "f0"}])[0]["items"][0]["rois"] == []
+
+
+def test_numbers_and_shapes_come_with_their_classes_under_a_view(reading: Site) -> None:
+    rule = {"source": {"labels": ["car"], "version": "v1"}, "target": "wheeled"}
+    spec = {"mapping": {"rules": [rule]}, "labels_enumeration": {"wheeled": 4}, "smalti": {"void": 255}}
+    head, _ = ask(reading, [{"frame": "f0"}], shapes=True, spec=spec)
+    assert [(e["labels"], e["class"]) for e in head["legends"][0]["entries"]] == [
+        (["car", "vehicle"], {"number": 4, "name": "wheeled", "void": False, "color": list(RED)}),
+        (["road"], {"number": 255, "name": "void", "void": True, "color": [128, 128, 128]}),
+    ]
+    assert head["items"][0]["rois"][0]["class"]["number"] == 4
+    head, _ = ask(reading, [{"frame": "f0", "mask": "objects"}], spec={"smalti": {"numbers": [[300, 2]]}})
+    assert [(e["labels"], e["class"]["number"]) for e in head["legends"][0]["entries"]] == [(["7"], 255), (["300"], 2)]
+
+
+def test_a_view_that_contradicts_itself_leaves_the_labels(reading: Site) -> None:
+    spec = {"labels_enumeration": {"car": 1, "vehicle": 2}}
+    head, _ = ask(reading, [{"frame": "f0"}], shapes=True, spec=spec)
+    assert [e["class"] for e in head["legends"][0]["entries"]] == [None, None]
+    assert head["items"][0]["picture"]
+    assert head["items"][0]["error"] is None
+    reading.post(f"{V1}/masks/thumbs", {"items": [{"frame": "f0"}], "spec": {"versions": 3}}, status=400)
 
 
 def test_what_cannot_be_shown_says_why_and_the_rest_comes(reading: Site) -> None:

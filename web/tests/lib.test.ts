@@ -3,7 +3,7 @@ import { maskQuery, quoteLucene, readFilters, searchOf, toRules, writeFilters } 
 import { ago, clock, csv, fromHex, hex, percent } from "../src/lib/format";
 import type { Legend, MaskInfo } from "../src/lib/types";
 import { packJson, query, unpackJson } from "../src/lib/url";
-import { withoutFilter, withQuery } from "../src/lib/viewspec";
+import { mappingOf, withoutFilter, withQuery } from "../src/lib/viewspec";
 import { readTags, splitTags, tagsFit } from "../src/ui/tags";
 import { readLayers, writeLayers } from "../src/viewer/address";
 import { History } from "../src/viewer/history";
@@ -125,16 +125,16 @@ describe("a mask layer", () => {
   it("shows, hides and singles out labels through its table alone", () => {
     const made = layer();
     expect([...made.lut.value].map((c) => c >>> 24 > 0)).toEqual([false, true, true]);
-    made.toggle("car");
+    made.ofLabels.toggle("car");
     expect([...made.lut.value].map((c) => c >>> 24 > 0)).toEqual([false, false, true]);
-    made.solo.value = "car";
+    made.ofLabels.solo.value = "car";
     expect([...made.lut.value].map((c) => c >>> 24 > 0)).toEqual([false, true, false]);
     made.showStrange.value = true;
     expect(made.lut.value[0]! >>> 24).toBeGreaterThan(200);
   });
   it("keeps its state in an address, whatever labels are called", () => {
     const made = layer();
-    made.toggle("a|b, c");
+    made.ofLabels.toggle("a|b, c");
     made.opacity.value = 0.3;
     const again = layer();
     made.showStrange.value = true;
@@ -144,12 +144,20 @@ describe("a mask layer", () => {
     expect(again.opacity.value).toBe(0.3);
     expect(again.showStrange.value).toBe(true);
     expect([again.mode.value, again.tint.value]).toEqual(["alpha", [1, 2, 255]]);
-    expect([...again.hidden.value]).toEqual(["a|b, c"]);
+    expect([...again.ofLabels.turned.value]).toEqual(["a|b, c"]);
     made.visible.value = false;
-    made.solo.value = "x:y,z";
+    made.ofLabels.solo.value = "x:y,z";
     readLayers([again], writeLayers([made]));
-    expect(again.solo.value).toBe("x:y,z");
+    expect(again.ofLabels.solo.value).toBe("x:y,z");
     expect(again.visible.value).toBe(false);
+  });
+});
+
+describe("a view's mapping", () => {
+  it("is what its thumbnails hang on, and nothing else of it", () => {
+    const spec = { versions: [], labels_enumeration: { car: 1 }, smalti: { void: 9, queries: ["label:car"] } };
+    expect(mappingOf(spec)).toEqual({ labels_enumeration: { car: 1 }, smalti: { void: 9 } });
+    expect(mappingOf({ versions: [], smalti: { queries: ["x"] }, mapping: { rules: [] } })).toBeUndefined();
   });
 });
 

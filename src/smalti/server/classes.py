@@ -7,14 +7,15 @@ from numpy.typing import NDArray
 
 from smalti.chosen import names_of
 from smalti.legend import Legend
-from smalti.mapped import PlaceClasses
+from smalti.mapped import PlaceClasses, RoiClass
 from smalti.mapping import ClassTable
 from smalti.server.payloads.classes import ClassRow
+from smalti.server.payloads.thumbs import ThumbClass
 from smalti.server.service import Service
 from smalti.store import DatasetVersion
 from smalti.viewspec import read_spec
 
-__all__ = ["class_rows", "classes_at", "name_of"]
+__all__ = ["class_rows", "classes_at", "name_of", "thumb_class", "thumb_classes"]
 
 _VOID_COLOR = (128, 128, 128)
 
@@ -26,8 +27,7 @@ def classes_at(hub: Service, version: DatasetVersion, spec: dict[str, Any]) -> P
 
 def name_of(classes: PlaceClasses, names: tuple[str, ...], number: int | None) -> str:
     """What one class is called."""
-    is_void = not names if number is None else number == classes.mapping.void
-    return "void" if is_void else next(iter(classes.called(names, number)), "void")
+    return "void" if _is_void(classes, names, number) else next(iter(classes.called(names, number)), "void")
 
 
 def class_rows(classes: PlaceClasses, table: ClassTable, counts: NDArray[Any], most: int) -> list[ClassRow]:
@@ -61,6 +61,32 @@ def class_rows(classes: PlaceClasses, table: ClassTable, counts: NDArray[Any], m
             )
         )
     return rows
+
+
+def thumb_class(classes: PlaceClasses, made: RoiClass) -> ThumbClass:
+    """The class of a shape on a thumbnail; the page finds the colour of the same class in the mask."""
+    name = name_of(classes, made.names, made.number)
+    return ThumbClass(number=made.number, name=name, void=_is_void(classes, made.names, made.number), color=None)
+
+
+def thumb_classes(classes: PlaceClasses, legend: Legend) -> list[ThumbClass]:
+    """The classes of the entries of a legend.
+
+    Raises:
+        LegendError: an entry has several.
+    """
+    table = classes.table(legend)
+    rows = class_rows(classes, table, np.zeros(len(legend) + 1, np.int64), len(legend))
+    void = classes.mapping.void
+    made = {
+        row.number: ThumbClass(number=row.number, name=row.name, void=row.number == void, color=row.color)
+        for row in rows
+    }
+    return [made[number] for number in table.classes]
+
+
+def _is_void(classes: PlaceClasses, names: tuple[str, ...], number: int | None) -> bool:
+    return not names if number is None else number == classes.mapping.void
 
 
 def _color(name: str, entries: list[int], legend: Legend, colors: NDArray[np.uint8]) -> tuple[int, int, int] | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smalti import kernels
 from smalti.binding import MaskPlan
 from smalti.labelmap import LabelMap
+from smalti.legend import Entry, Kind, Legend
 from smalti.records import Source
 from smalti.server.lru import Folder, Lru
 from smalti.server.media import digest
@@ -36,18 +37,25 @@ class Small(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SmallEntry(msgspec.Struct, frozen=True, array_like=True):
-    """What a number of a small map means."""
+    """What a number of a small map means: `color` is shown, `stored` and `code` are what the legend says."""
 
     index: int
     labels: tuple[str, ...]
     color: tuple[int, int, int]
+    stored: tuple[int, int, int] | None
+    code: int | None
 
 
 class SmallLegend(msgspec.Struct, frozen=True, array_like=True):
     """What the numbers mean; of ids only those that occur."""
 
-    kind: str
+    kind: Kind
     entries: tuple[SmallEntry, ...]
+
+    def legend(self) -> Legend:
+        """The same as a legend, whose entry numbers are positions here."""
+        entries = (Entry(each.labels, each.stored, each.code) for each in self.entries)
+        return Legend.from_entries(entries, kind=self.kind)
 
 
 class SmallMap(msgspec.Struct, frozen=True, array_like=True):
@@ -170,9 +178,10 @@ def _meaning(found: LabelMap, data: NDArray[Any]) -> SmallLegend:
     colors = legend.display_colors().tolist()
     occurring = np.unique(data).tolist() if legend.kind == "ids" else range(1, len(legend.entries) + 1)
     entries = tuple(
-        SmallEntry(i, tuple(legend.entries[i - 1].labels), (colors[i][0], colors[i][1], colors[i][2]))
+        SmallEntry(i, tuple(entry.labels), (colors[i][0], colors[i][1], colors[i][2]), entry.color, entry.code)
         for i in list(occurring)[:MAX_ENTRIES]
         if i
+        for entry in [legend.entries[i - 1]]
     )
     return SmallLegend(legend.kind, entries)
 

@@ -606,6 +606,7 @@ export interface ThumbsAsked {
   pictures?: boolean;
   shapes?: boolean;
   size?: number;
+  spec?: Record<string, unknown> | null;
 }
 
 export interface TokenIn {

@@ -2,6 +2,7 @@
 import { type Answer, get, json, send } from "./http";
 import type {
   ApiKey,
+  ClassTable,
   Dataset,
   Dataview,
   DiffFrame,
@@ -21,6 +22,7 @@ import type {
   ParseQuery,
   Project,
   Roi,
+  RoiClasses,
   SearchBody,
   SearchPage,
   Statistics,
@@ -153,7 +155,12 @@ export const media = {
   masks: async (v: string, f: string, s: string): Promise<MaskInfo[]> => all<MaskInfo>(`${at.source(v, f, s)}/masks`),
   legend: (v: string, f: string, s: string, m: string, t?: number | null) =>
     get<Legend>(`${at.mask(v, f, s, m)}/legend${query({ t })}`),
+  classes: (v: string, f: string, s: string, m: string, dataview: string, t?: number | null) =>
+    get<ClassTable>(`${at.mask(v, f, s, m)}/classes${query({ dataview, t })}`),
 };
+
+export const roiClasses = (v: string, f: string, dataview: string) =>
+  get<RoiClasses>(`${at.frame(v, f)}/classes${query({ dataview })}`);
 
 export interface IndexMap {
   data: Uint8Array | Uint16Array | Uint32Array;

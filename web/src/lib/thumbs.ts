@@ -14,16 +14,25 @@ export interface Wanted {
   /** null = the picture alone, undefined = the first mask that has labels. */
   mask?: string | null;
   size: number;
+  /** A data view's JSON: numbers and shapes then come with their classes. */
+  spec?: object;
+}
+
+export interface ThumbClass {
+  name: string;
+  void: boolean;
+  color: [number, number, number] | null;
 }
 
 export interface ThumbShape {
   shape: "polygon" | "box" | "ellipse" | "point";
   points: number[];
   labels: string[];
+  class: ThumbClass | null;
 }
 
 export interface ThumbLegend {
-  entries: { index: number; labels: string[]; color: [number, number, number] }[];
+  entries: { index: number; labels: string[]; color: [number, number, number]; class: ThumbClass | null }[];
 }
 
 export interface Thumb {
@@ -62,7 +71,10 @@ const BUSY = 2;
 const WAIT_MS = 50;
 const KEPT = 400;
 
-const keyOf = (w: Wanted): string => JSON.stringify([w.version, w.frame, w.etag, w.source, w.mask, w.size]);
+const keyOf = (w: Wanted): string => JSON.stringify([w.version, w.frame, w.etag, w.source, w.mask, w.size, w.spec]);
+
+/** What thumbnails of one request have in common. */
+const batchOf = (w: Wanted): string => JSON.stringify([w.version, w.size, w.spec]);
 
 interface Waiting {
   wanted: Wanted;
@@ -103,22 +115,20 @@ function pump(): void {
   timer = 0;
   while (busy < BUSY && waiting.size) {
     const first = waiting.values().next().value!.wanted;
-    const batch = [...waiting]
-      .filter(([, { wanted }]) => wanted.version === first.version && wanted.size === first.size)
-      .slice(0, AT_ONCE);
+    const batch = [...waiting].filter(([, { wanted }]) => batchOf(wanted) === batchOf(first)).slice(0, AT_ONCE);
     for (const [key, one] of batch) {
       waiting.delete(key);
       asked.set(key, one);
     }
     busy++;
-    void read(first.version, first.size, batch).finally(() => {
+    void read(first, batch).finally(() => {
       busy--;
       pump();
     });
   }
 }
 
-async function read(version: string, size: number, batch: [string, Waiting][]): Promise<void> {
+async function read({ version, size, spec }: Wanted, batch: [string, Waiting][]): Promise<void> {
   const items = batch.map(([, { wanted }]) => ({
     frame: wanted.frame,
     source: wanted.source,
@@ -126,7 +136,7 @@ async function read(version: string, size: number, batch: [string, Waiting][]): 
   }));
   let found: Thumb[];
   try {
-    const body = { size, pictures: true, labels: true, shapes: true, items };
+    const body = { size, pictures: true, labels: true, shapes: true, items, spec };
     const response = await send(`${at.version(version)}/masks/thumbs`, { body });
     found = await Promise.all(unpack(await response.arrayBuffer()));
   } catch (error) {

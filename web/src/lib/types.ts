@@ -1,5 +1,6 @@
 /** What the HTTP API sends and takes: made from the server's description, under the names that the pages use. */
 import type {
+  ClassesOut,
   DatasetOut,
   DiffOut,
   ExportAsked,
@@ -11,6 +12,7 @@ import type {
   NearestAsked,
   Problem as ProblemOut,
   ProjectOut,
+  RoiClassOut,
   Search,
   StatisticsRequest,
   VersionOut,
@@ -19,6 +21,7 @@ import type {
 
 export type {
   Binding,
+  ClassRow,
   Completion,
   DiffFrame,
   DiffItem,
@@ -36,6 +39,7 @@ export type {
   Parsed,
   ParseQuery,
   Roi,
+  RoiClasses,
   SearchPage,
   Source,
   SourceHit,
@@ -56,6 +60,8 @@ export interface Page<T> {
 
 /** The secret is only in the answer that makes the key. */
 export type ApiKey = KeyOut & Partial<KeyMade>;
+/** What a data view makes of a mask. */
+export type ClassTable = ClassesOut;
 export type Dataset = DatasetOut;
 export type Dataview = ViewOut;
 export type ExportBody = ExportAsked;
@@ -66,6 +72,7 @@ export type NearestBody = NearestAsked;
 /** A refusal; what is not JSON of ours has at least a title and a status. */
 export type Problem = Partial<ProblemOut> & { title: string; status: number };
 export type Project = ProjectOut;
+export type RoiClass = RoiClassOut;
 export type SearchBody = Search;
 export type StatisticsBody = StatisticsRequest;
 export type Version = VersionOut;

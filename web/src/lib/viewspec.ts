@@ -18,6 +18,13 @@ export interface Spec {
   [more: string]: unknown;
 }
 
+/** What of a view says which class a label becomes: the rest makes no difference to a picture of one frame. */
+export function mappingOf({ mapping, labels_enumeration, smalti }: Spec): Spec | undefined {
+  const { void: other, hidden, numbers } = smalti ?? {};
+  if (!mapping?.rules.length && !Object.keys(labels_enumeration ?? {}).length && !numbers && !hidden) return undefined;
+  return { mapping, labels_enumeration, smalti: { void: other, hidden, numbers } };
+}
+
 export interface MapRule {
   source: { labels: string[]; dataset?: string; version?: string };
   target: string;

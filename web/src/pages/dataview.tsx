@@ -6,8 +6,8 @@ import { ApiError, say } from "../lib/http";
 import { useTurn } from "../lib/live";
 import { useResource } from "../lib/resource";
 import type { Dataview, Explained } from "../lib/types";
-import { page } from "../lib/url";
-import { type Spec, snippet, withoutFilter, withQuery } from "../lib/viewspec";
+import { page, query } from "../lib/url";
+import { mappingOf, type Spec, snippet, withoutFilter, withQuery } from "../lib/viewspec";
 import { useGuard } from "../ui/guard";
 import { Picture } from "../ui/picture";
 import { canEdit, useTitle } from "../ui/shell";
@@ -15,7 +15,7 @@ import { attempt, Button, copyText, Empty, ErrorNote, Spinner, Tabs, toast } fro
 import { IterationForm, MappingForm } from "./dataview-forms";
 import { QueryBar } from "./query-bar";
 
-/** A view spans datasets: its preview shows the colours of the legends. */
+/** A view spans datasets: its preview shows the colours of the legends, by class. */
 const NO_COLORS: ReadonlyMap<string, Rgb> = new Map();
 
 type Tab = "frames" | "classes" | "json" | "code";
@@ -117,7 +117,7 @@ function Editor({ view }: { view: Dataview }) {
             now={tab}
             choose={setTab}
           />
-          {tab === "frames" && <PreviewFrames spec={spec} />}
+          {tab === "frames" && <PreviewFrames spec={spec} view={dirty ? null : view.id} />}
           {tab === "classes" && <Classes spec={spec} />}
           {tab === "json" && <Code text={JSON.stringify(spec, null, 2)} label="The view as JSON" />}
           {tab === "code" && <Code text={snippet(spec, view.name)} label="The view in Python" />}
@@ -295,28 +295,32 @@ function useSettled(spec: Spec): Spec | null {
   return settled;
 }
 
-function PreviewFrames({ spec }: { spec: Spec }) {
+/** The first frames; they open under the view where it is saved as it stands here. */
+function PreviewFrames({ spec, view }: { spec: Spec; view: string | null }) {
   const settled = useSettled(spec);
   const found = useResource((stop) => (settled ? dataviews.preview(settled, stop) : Promise.resolve(null)), [settled]);
   if (!spec.versions?.length) return <Empty title="No version chosen">Add one on the left.</Empty>;
   if (found.error) return <ErrorNote error={found.error} />;
   if (!found.data) return <Spinner />;
+  const mapping = mappingOf(settled ?? spec);
+  const under = view === null ? "" : query({ dataview: view, rows: "classes" });
   return (
     <>
       <p class="muted">
         {count(found.data.total)} frames
         {found.data.per_filter.length > 1 && ` (by filter: ${found.data.per_filter.map((n) => count(n)).join(", ")})`},
-        the first {found.data.frames.length} in the order of the view:
+        the first {found.data.frames.length} in the order of the view.{" "}
+        {view === null && "They open with their stored labels until the view is saved."}
       </p>
       <div class="preview-grid">
         {found.data.frames.map(({ dataset, version, hit }, i) => {
           const source = hit.sources[0];
           return (
-            <a key={i} class="thumb" href={page.frame(dataset, version, hit.id)}>
+            <a key={i} class="thumb" href={page.frame(dataset, version, hit.id) + under}>
               <span class="thumb-picture">
                 {source && (
                   <Picture
-                    wanted={{ version, frame: hit.id, etag: hit.etag, source: source.id, size: 256 }}
+                    wanted={{ version, frame: hit.id, etag: hit.etag, source: source.id, size: 256, spec: mapping }}
                     colors={NO_COLORS}
                   />
                 )}

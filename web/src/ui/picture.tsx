@@ -1,9 +1,10 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asLine, colorOf, hex, type Rgb, rgba } from "../lib/format";
-import { ask, known, type Thumb, type ThumbShape, type Wanted } from "../lib/thumbs";
+import { ask, known, type Thumb, type ThumbClass, type ThumbShape, type Wanted } from "../lib/thumbs";
 import { ringsOf } from "../viewer/shapes";
 
 const OPACITY = 0.55;
+const GREY: Rgb = [128, 128, 128];
 
 interface Props {
   wanted: Wanted;
@@ -62,7 +63,9 @@ function paint(
     const out = new Uint32Array(pixels.data.buffer);
     const table = new Uint32Array(legend.entries.reduce((most, entry) => Math.max(most, entry.index), 0) + 1);
     for (const entry of legend.entries) {
-      table[entry.index] = rgba(...(colors.get(entry.labels[0] ?? "") ?? entry.color), OPACITY);
+      const made = entry.class;
+      if (!made) table[entry.index] = rgba(...(colors.get(entry.labels[0] ?? "") ?? entry.color), OPACITY);
+      else if (!made.void) table[entry.index] = rgba(...classColor(made, colors), OPACITY);
     }
     for (let i = 0; i < out.length; i++) out[i] = table[labels[i]!] ?? 0;
     scratch.putImageData(pixels, 0, 0);
@@ -71,7 +74,14 @@ function paint(
   if (shapes) for (const shape of thumb.rois) outline(context, shape, scale, legendColor(thumb, colors, shape));
 }
 
-function legendColor(thumb: Thumb, colors: ReadonlyMap<string, Rgb>, { labels }: ThumbShape): string {
+const classColor = ({ name, color }: ThumbClass, colors: ReadonlyMap<string, Rgb>): Rgb =>
+  colors.get(name) ?? color ?? colorOf(name);
+
+function legendColor(thumb: Thumb, colors: ReadonlyMap<string, Rgb>, { labels, class: made }: ThumbShape): string {
+  if (made) {
+    const same = thumb.legend?.entries.find((e) => e.class?.name === made.name)?.class;
+    return hex(asLine(made.void ? GREY : classColor(same ?? made, colors)));
+  }
   const label = labels[0] ?? "";
   const entry = thumb.legend?.entries.find((e) => e.labels.includes(label));
   return hex(asLine(colors.get(label) ?? entry?.color ?? colorOf(label)));

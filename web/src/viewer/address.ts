@@ -1,7 +1,7 @@
 /** Every state of the viewer has an address: what stands in it, and how it is read again. */
 import { effect } from "@preact/signals";
 import { fromHex, hex } from "../lib/format";
-import type { MaskLayer } from "./masks";
+import type { Choice, MaskLayer } from "./masks";
 import type { Viewer } from "./state";
 
 type Params = Record<string, string>;
@@ -11,6 +11,20 @@ interface LayerField {
   write: (layer: MaskLayer) => string;
   read: (layer: MaskLayer, text: string) => void;
 }
+
+const turned = (of: (layer: MaskLayer) => Choice): LayerField => ({
+  write: (layer) => [...of(layer).turned.value].sort().map(encodeURIComponent).join("|"),
+  read: (layer, text) => {
+    of(layer).turned.value = new Set(text.split("|").filter(Boolean).map(decode));
+  },
+});
+
+const alone = (of: (layer: MaskLayer) => Choice): LayerField => ({
+  write: (layer) => encodeURIComponent(of(layer).solo.value ?? ""),
+  read: (layer, text) => {
+    of(layer).solo.value = decode(text) || null;
+  },
+});
 
 const LAYER_FIELDS: Record<string, LayerField> = {
   // "seg:0.6,objects:-": the opacity of each mask, a dash where it is off
@@ -23,18 +37,11 @@ const LAYER_FIELDS: Record<string, LayerField> = {
     },
   },
   // "seg:car|person": the labels that are hidden
-  hide: {
-    write: (layer) => [...layer.hidden.value].sort().map(encodeURIComponent).join("|"),
-    read: (layer, text) => {
-      layer.hidden.value = new Set(text.split("|").filter(Boolean).map(decode));
-    },
-  },
-  solo: {
-    write: (layer) => encodeURIComponent(layer.solo.value ?? ""),
-    read: (layer, text) => {
-      layer.solo.value = decode(text) || null;
-    },
-  },
+  hide: turned((layer) => layer.ofLabels),
+  solo: alone((layer) => layer.ofLabels),
+  // "seg:9|~": the classes that are hidden, and void (~) where it is shown
+  turn: turned((layer) => layer.ofClasses),
+  class: alone((layer) => layer.ofClasses),
   mode: {
     write: (layer) => (layer.mode.value === layer.firstMode ? "" : layer.mode.value),
     read: (layer, text) => {
@@ -56,7 +63,20 @@ const LAYER_FIELDS: Record<string, LayerField> = {
 };
 
 /** What is the viewer's own in the address; the rest belongs to the page behind it. */
-const OWN = ["src", "t", "roi", "view", "conf", "outline", "shapes", "off", "data", ...Object.keys(LAYER_FIELDS)];
+const OWN = [
+  "src",
+  "t",
+  "roi",
+  "view",
+  "conf",
+  "outline",
+  "shapes",
+  "off",
+  "data",
+  "dataview",
+  "rows",
+  ...Object.keys(LAYER_FIELDS),
+];
 
 export const othersIn = (params: Params): Params =>
   Object.fromEntries(Object.entries(params).filter(([key]) => !OWN.includes(key)));
@@ -93,6 +113,8 @@ export function readState(viewer: Viewer, params: Params): void {
   if (params.shapes) viewer.showShapes.value = params.shapes !== "off";
   viewer.hiddenRois.value = new Set((params.off ?? "").split(".").filter(Boolean).map(Number));
   viewer.preview.value = params.data === "preview";
+  viewer.under.id.value = params.dataview ?? "";
+  viewer.under.shown.value = Boolean(params.dataview) && params.rows === "classes";
 }
 
 function writeState(viewer: Viewer): Params {
@@ -106,6 +128,8 @@ function writeState(viewer: Viewer): Params {
   if (!viewer.showShapes.value) found.shapes = "off";
   if (viewer.hiddenRois.value.size) found.off = [...viewer.hiddenRois.value].sort((a, b) => a - b).join(".");
   if (viewer.preview.value) found.data = "preview";
+  if (viewer.under.id.value) found.dataview = viewer.under.id.value;
+  if (viewer.under.shown.value) found.rows = "classes";
   return found;
 }
 

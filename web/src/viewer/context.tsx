@@ -53,7 +53,8 @@ export function ContextScrubber({ viewer, open }: { viewer: Viewer; open: (frame
 function Glance({ viewer, hit }: { viewer: Viewer; hit: Hit }) {
   const source = hit.sources.find((s) => s.id === viewer.sourceId.value) ?? hit.sources[0];
   if (!source) return null;
-  const wanted = { version: viewer.version, frame: hit.id, etag: hit.etag, source: source.id, size: 256 };
+  const spec = viewer.under.shown.value ? viewer.under.mapping.value : undefined;
+  const wanted = { version: viewer.version, frame: hit.id, etag: hit.etag, source: source.id, size: 256, spec };
   return (
     <figure class="glance">
       <span class="thumb-picture">

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { basename, colorOf, hex } from "../lib/format";
 import type { Roi } from "../lib/types";
 import { Button, copyText } from "../ui/widgets";
+import { classText } from "./classes";
 import { MetaDialog } from "./meta";
 import { bounds, kindOf, labelsOf } from "./shapes";
 import type { Viewer } from "./state";
@@ -71,6 +72,7 @@ function ObjectRow({ viewer, index, roi }: { viewer: Viewer; index: number; roi:
   const locked = viewer.locked.value.has(index);
   const frozen = viewer.frozen.value || locked;
   const name = labelsOf(roi).join(", ") || "no label";
+  const made = viewer.classOf(roi);
   const change = (what: string, next: Roi) => viewer.changeRoi(what, index, next);
   return (
     <li class={`object ${chosen ? "chosen" : ""} ${hidden ? "off" : ""}`} data-object={index}>
@@ -88,6 +90,11 @@ function ObjectRow({ viewer, index, roi }: { viewer: Viewer; index: number; roi:
         >
           {name}
         </button>
+        {made && (
+          <span class="chip" title={`Its class under ${viewer.under.name.value}`}>
+            {viewer.under.isVoid(made) ? "void" : classText(made.number, made.name)}
+          </span>
+        )}
         <span class="muted small">{kindOf(roi)}</span>
         {roi.confidence != null && <span class="num small">{roi.confidence.toFixed(2)}</span>}
         {(roi.sources?.length ?? 0) > 1 && <span class="chip">multi source</span>}

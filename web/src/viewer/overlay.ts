@@ -1,6 +1,7 @@
 import { indexMap, maskUrl, media } from "../lib/api";
-import { type Rgb, rgba } from "../lib/format";
-import type { LegendRow } from "../lib/types";
+import { rgba } from "../lib/format";
+import type { ClassTable, LegendRow } from "../lib/types";
+import type { LabelRow } from "./masks";
 import type { Indices } from "./render/renderer";
 
 /** A mask as numbers with what they mean, small enough for a cell of a page. */
@@ -9,6 +10,8 @@ export interface SmallMask {
   width: number;
   height: number;
   rows: LegendRow[];
+  /** Under the view that was asked for; null where it says none. */
+  classes: ClassTable | null;
 }
 
 export async function smallMask(
@@ -18,26 +21,21 @@ export async function smallMask(
   mask: string,
   longest: number | undefined,
   stop: AbortSignal,
+  dataview = "",
 ): Promise<SmallMask> {
-  const [map, legend] = await Promise.all([
+  const [map, legend, classes] = await Promise.all([
     indexMap(maskUrl(version, frame, source, mask, null, longest), stop),
     media.legend(version, frame, source, mask),
+    // Labels are shown where a view cannot say its classes; the panel says why.
+    dataview ? media.classes(version, frame, source, mask, dataview).catch(() => null) : null,
   ]);
-  return { ...map, rows: legend.entries };
+  return { ...map, rows: legend.entries, classes };
 }
 
-/** Draw it in the colours that `color` gives each entry; null = not at all. */
-export function paintMask(
-  canvas: HTMLCanvasElement,
-  mask: SmallMask,
-  opacity: number,
-  color: (row: LegendRow) => Rgb | null,
-): void {
+/** Draw the rows in their colours, and nothing of others. */
+export function paintMask(canvas: HTMLCanvasElement, mask: SmallMask, opacity: number, rows: LabelRow[]): void {
   const table = new Uint32Array(mask.rows.reduce((most, row) => Math.max(most, row.index), 0) + 1);
-  for (const row of mask.rows) {
-    const found = color(row);
-    if (found) table[row.index] = rgba(...found, opacity);
-  }
+  for (const row of rows) for (const index of row.indices) table[index] = rgba(...row.color, opacity);
   paintNumbers(canvas, mask.width, mask.height, (i) => table[mask.data[i]!] ?? 0);
 }
 

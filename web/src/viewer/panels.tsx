@@ -40,12 +40,39 @@ export function MasksPanel({ viewer }: { viewer: Viewer }) {
           </span>
         )}
       </header>
+      {viewer.under.id.value && <RowsSwitch viewer={viewer} />}
       {viewer.masksError.value && <p class="note error">{viewer.masksError.value}</p>}
       {!layers.length && !viewer.masksError.value && <p class="muted pad">This source has no masks.</p>}
       {layers.map((layer) => (
         <MaskBlock key={layer.info.id} viewer={viewer} layer={layer} />
       ))}
     </section>
+  );
+}
+
+/** Whether rows are labels or what the data view makes of them. */
+function RowsSwitch({ viewer }: { viewer: Viewer }) {
+  const { shown, name, error } = viewer.under;
+  const classes = `classes of ${name.value || "the view"}`;
+  const choose = (byClass: boolean) => {
+    shown.value = byClass;
+  };
+  return (
+    <>
+      <div class="switch" role="group" aria-label="Rows of masks">
+        <Choose text="labels" on={!shown.value} choose={() => choose(false)} />
+        <Choose text={classes} on={shown.value} choose={() => choose(true)} />
+      </div>
+      {error.value && <p class="note error">{error.value}</p>}
+    </>
+  );
+}
+
+function Choose({ text, on, choose }: { text: string; on: boolean; choose: () => void }) {
+  return (
+    <button type="button" class="ellipsis" aria-pressed={on} title={text} onClick={choose}>
+      {text}
+    </button>
   );
 }
 
@@ -99,6 +126,9 @@ function MaskBlock({ viewer, layer }: { viewer: Viewer; layer: MaskLayer }) {
       </div>
       {status.value === "loading" && <p class="muted pad">reading…</p>}
       {status.value === "error" && <p class="note error">{layer.error.value}</p>}
+      {status.value === "ready" && !alpha && viewer.under.shown.value && layer.classesError.value && (
+        <p class="note error">{layer.classesError.value} Shown by its labels.</p>
+      )}
       {status.value === "ready" && !alpha && visible.value && <Labels viewer={viewer} layer={layer} />}
       {status.value === "ready" && visible.value && <HowRead layer={layer} />}
     </div>
@@ -108,20 +138,31 @@ function MaskBlock({ viewer, layer }: { viewer: Viewer; layer: MaskLayer }) {
 function Labels({ viewer, layer }: { viewer: Viewer; layer: MaskLayer }) {
   const [every, setEvery] = useState(false);
   const rows = layer.rows.value;
+  const byClass = layer.isByClass.value;
+  const what = byClass ? "classes" : "labels";
   const total = layer.data.value ? layer.data.value.data.length : 1;
-  const present = rows.filter((row) => row.pixels > 0).sort((a, b) => b.pixels - a.pixels);
+  // Void last: it is what is left over
+  const present = rows
+    .filter((row) => row.pixels > 0)
+    .sort((a, b) => Number(b.starts) - Number(a.starts) || b.pixels - a.pixels);
   const absent = rows.filter((row) => row.pixels === 0);
   const shown = every ? [...present, ...absent] : present;
   return (
     <>
-      <ul class="labels" aria-label={`Labels of mask ${layer.info.id}`}>
+      <ul class="labels" aria-label={`${byClass ? "Classes" : "Labels"} of mask ${layer.info.id}`}>
         {shown.slice(0, 400).map((row) => (
-          <LabelChip key={row.index} viewer={viewer} layer={layer} row={row} share={row.pixels / total} />
+          <LabelChip
+            key={row.indices[0] ?? row.key}
+            viewer={viewer}
+            layer={layer}
+            row={row}
+            share={row.pixels / total}
+          />
         ))}
       </ul>
       {absent.length > 0 && (
         <button type="button" class="link small" onClick={() => setEvery(!every)}>
-          {every ? "Only labels in this mask" : `${absent.length} more in the legend`}
+          {every ? `Only ${what} in this mask` : `${absent.length} more ${byClass ? "classes" : "in the legend"}`}
         </button>
       )}
     </>
@@ -129,18 +170,27 @@ function Labels({ viewer, layer }: { viewer: Viewer; layer: MaskLayer }) {
 }
 
 function LabelChip({ viewer, layer, row, share }: { viewer: Viewer; layer: MaskLayer; row: LabelRow; share: number }) {
-  const on = layer.shows(row);
-  const solo = layer.solo.value === row.name;
+  const choice = layer.choice.value;
+  const on = choice.shows(row);
+  const solo = choice.solo.value === row.key;
+  const byClass = layer.isByClass.value;
+  const alone = () => {
+    choice.solo.value = solo ? null : row.key;
+  };
   return (
-    <li class={on ? "label-row" : "label-row off"} data-index={row.index}>
+    <li
+      class={on ? "label-row" : "label-row off"}
+      data-index={byClass ? undefined : row.indices[0]}
+      data-class={byClass ? (row.number ?? row.name) : undefined}
+    >
       <input
         type="color"
         value={hex(row.color)}
         aria-label={`Colour of ${row.name}`}
         onInput={(e) => {
           const color = fromHex(e.currentTarget.value);
-          if (row.labels.length) viewer.colors.choose(row.labels, color);
-          else layer.paint(row.index, color);
+          if (row.named.length) viewer.colors.choose(row.named, color);
+          else choice.paint(row.key, color);
         }}
         onChange={() => void viewer.colors.save()}
       />
@@ -150,32 +200,47 @@ function LabelChip({ viewer, layer, row, share }: { viewer: Viewer; layer: MaskL
         aria-pressed={on}
         title="Click hides, Alt+click shows this one alone"
         onClick={(e) => {
-          if (e.altKey) layer.solo.value = solo ? null : row.name;
-          else layer.toggle(row.name);
+          if (e.altKey) alone();
+          else choice.toggle(row.key);
         }}
         onPointerEnter={() => {
-          layer.focus.value = row.index;
+          layer.focus.value = row.key;
         }}
         onPointerLeave={() => {
           layer.focus.value = null;
         }}
       >
-        <span class="ellipsis">{row.name}</span>
+        {row.number !== null && <span class="num class-number">{row.number}</span>}
+        <span class="row-text">
+          <span class="ellipsis">{row.name}</span>
+          {row.merged.some((name) => name !== row.name) && <Merged names={row.merged} />}
+        </span>
         <span class="muted num" title={`${count(row.pixels)} px`}>
           {percent(share)}
         </span>
       </button>
       <Button
         icon="select"
-        label={solo ? `Show all labels again` : `Show only ${row.name}`}
+        label={solo ? `Show all ${byClass ? "classes" : "labels"} again` : `Show only ${row.name}`}
         kind="ghost"
         class="solo"
         pressed={solo}
-        onClick={() => {
-          layer.solo.value = solo ? null : row.name;
-        }}
+        onClick={alone}
       />
     </li>
+  );
+}
+
+const MOST_NAMES = 40;
+
+/** The labels that became a class, where they are many only the first. */
+function Merged({ names }: { names: string[] }) {
+  const text =
+    names.slice(0, MOST_NAMES).join(" · ") + (names.length > MOST_NAMES ? ` · +${names.length - MOST_NAMES}` : "");
+  return (
+    <small class="merged muted" title={text}>
+      {text}
+    </small>
   );
 }
 

@@ -3,6 +3,8 @@ import { media } from "../lib/api";
 import { asLine, hex } from "../lib/format";
 import { useResource } from "../lib/resource";
 import type { Source } from "../lib/types";
+import { classRows } from "./classes";
+import { byIndex, Choice, labelRows } from "./masks";
 import { paintMask, smallMask } from "./overlay";
 import { Outline } from "./shapes-svg";
 import type { Viewer } from "./state";
@@ -61,27 +63,29 @@ function Cell({ viewer, source }: { viewer: Viewer; source: Source }) {
 }
 
 const LONGEST = 640;
+const NONE = new Choice();
 
 function CellMask({ viewer, source, mask }: { viewer: Viewer; source: string; mask: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   // An alpha mask or a broken file: the picture is still worth seeing
   const found = useResource(
-    (stop) => smallMask(viewer.version, viewer.frameId, source, mask, LONGEST, stop),
+    (stop) => smallMask(viewer.version, viewer.frameId, source, mask, LONGEST, stop, viewer.under.id.value),
     [viewer, source, mask],
   );
   const layer = viewer.layers.value.find((l) => l.info.id === mask);
   const chosen = viewer.colors.chosen.value;
-  const hidden = layer?.hidden.value;
-  const solo = layer?.solo.value ?? null;
+  const byClass = viewer.under.shown.value;
+  const choice = (byClass ? layer?.ofClasses : layer?.ofLabels) ?? NONE;
+  const [turned, solo, own] = [choice.turned.value, choice.solo.value, choice.colors.value];
   const visible = layer?.visible.value ?? true;
   const opacity = layer?.opacity.value ?? 0.5;
   useEffect(() => {
     if (!found.data || !canvas.current) return;
-    paintMask(canvas.current, found.data, visible ? opacity : 0, ({ labels, value, color }) => {
-      const name = labels.join(", ") || String(value);
-      const isOff = solo === null ? hidden?.has(name) : solo !== name;
-      return isOff ? null : (chosen.get(labels[0] ?? "") ?? color);
-    });
-  }, [found.data, chosen, hidden, solo, visible, opacity]);
+    const labels = labelRows({ entries: found.data.rows }, []);
+    const { classes } = found.data;
+    const rows = byClass && classes ? classRows(classes, byIndex(labels), 0) : labels;
+    const shown = choice.dress(rows, chosen).filter((row) => choice.shows(row));
+    paintMask(canvas.current, found.data, visible ? opacity : 0, shown);
+  }, [found.data, chosen, choice, turned, solo, own, visible, opacity]);
   return <canvas ref={canvas} aria-hidden="true" class={viewer.peek.value ? "peeked" : ""} width="1" height="1" />;
 }

@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { hex, percent } from "../lib/format";
+import { classText } from "./classes";
 import type { Drawing } from "./drawing";
 import { makeRenderer } from "./render";
 import type { Renderer } from "./render/renderer";
@@ -220,20 +221,28 @@ function HoverChip({ viewer }: { viewer: Viewer }) {
     .map((layer) => {
       const found = layer.data.value!;
       const column = Math.min(found.width - 1, Math.floor((hover.x * found.width) / width));
-      const row = Math.min(found.height - 1, Math.floor((hover.y * found.height) / height));
-      const index = found.data[row * found.width + column] ?? 0;
-      const entry = layer.rows.value.find((r) => r.index === index);
-      return { layer, index, entry };
+      const line = Math.min(found.height - 1, Math.floor((hover.y * found.height) / height));
+      const index = found.data[line * found.width + column] ?? 0;
+      return { layer, index, row: layer.rowAt(index), stored: layer.storedAt(index) };
     });
   return (
     <div class="hover-chip" ref={chip} role="status" aria-live="off">
-      {rows.map(({ layer, index, entry }) => (
+      {rows.map(({ layer, index, row, stored }) => (
         <div key={layer.info.id} class="hover-row" data-mask={layer.info.id}>
           <svg class="swatch" aria-hidden="true" viewBox="0 0 10 10">
-            <rect width="10" height="10" rx="2" fill={entry ? hex(entry.color) : "transparent"} stroke="currentColor" />
+            <rect width="10" height="10" rx="2" fill={row ? hex(row.color) : "transparent"} stroke="currentColor" />
           </svg>
-          <b>{layer.mode.value === "alpha" ? percent(index / 255) : layer.nameOf(index)}</b>
-          {entry?.value != null && <code>{Array.isArray(entry.value) ? entry.value.join(",") : entry.value}</code>}
+          {layer.mode.value === "alpha" ? (
+            <b>{percent(index / 255)}</b>
+          ) : layer.isByClass.value && row ? (
+            <>
+              <b>{classText(row.number, row.name)}</b>
+              {stored.name !== row.name && <span class="stored">{stored.name}</span>}
+            </>
+          ) : (
+            <b>{stored.name}</b>
+          )}
+          {stored.value != null && <code>{Array.isArray(stored.value) ? stored.value.join(",") : stored.value}</code>}
           {viewer.layers.value.length > 1 && <span class="muted">{layer.info.id}</span>}
         </div>
       ))}

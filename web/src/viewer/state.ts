@@ -6,9 +6,10 @@ import { ApiError, say, send } from "../lib/http";
 import { colorsOf, type LabelColors } from "../lib/label-colors";
 import type { Change } from "../lib/live";
 import { recall, remember } from "../lib/theme";
-import type { Frame, FrameOut, Roi, Source, VideoInfo } from "../lib/types";
+import type { Frame, FrameOut, Roi, RoiClass, Source, VideoInfo } from "../lib/types";
 import { toast } from "../ui/widgets";
 import { readLayers, readState } from "./address";
+import { UnderView } from "./classes";
 import { type Content, History } from "./history";
 import { MaskLayer } from "./masks";
 import { kindOf, labelsOf, nearest } from "./shapes";
@@ -33,6 +34,7 @@ export class Viewer {
   readonly camera = new Camera();
   readonly history = new History();
   readonly colors: LabelColors;
+  readonly under: UnderView;
   readonly frame = signal<Frame | null>(null);
   readonly info = signal<FrameOut | null>(null);
   readonly error = signal("");
@@ -76,6 +78,7 @@ export class Viewer {
     readonly frameId: string,
   ) {
     this.colors = colorsOf(dataset);
+    this.under = new UnderView(version, frameId);
   }
 
   readonly source = computed<Source | null>(() => {
@@ -109,13 +112,24 @@ export class Viewer {
     return apart.length ? apart.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a)) : null;
   });
 
-  /** The colour of a ROI: that of its label in a legend, else one made from the name. */
+  /** The class of a ROI, while classes are shown. */
+  classOf(roi: Roi): RoiClass | undefined {
+    return this.under.shown.value ? this.under.rois.value.get(roi) : undefined;
+  }
+
+  /** The colour of a ROI: that of its class or of its label in a legend, else one made from the name. */
   colorOfRoi(roi: Roi): Rgb {
+    const layers = this.layers.value;
+    const found = this.classOf(roi);
+    if (found) {
+      const rows = layers.flatMap((layer) => (layer.isByClass.value ? layer.rows.value : []));
+      return this.under.colorOf(found, rows, this.colors.chosen.value);
+    }
     const label = labelsOf(roi)[0] ?? "";
     const chosen = this.colors.chosen.value.get(label);
     if (chosen) return chosen;
-    for (const layer of this.layers.value) {
-      const row = layer.rows.value.find((r) => r.labels.includes(label));
+    for (const layer of layers) {
+      const row = layer.labels.value.find((r) => r.named.includes(label));
       if (row) return row.color;
     }
     return colorOf(label);
@@ -136,11 +150,13 @@ export class Viewer {
     this.all.value = params.src === "*";
     this.sourceId.value = params.src && params.src !== "*" ? params.src : (this.frame.value?.sources[0]?.id ?? "");
     readState(this, params);
+    void this.under.load(this.frame.value?.rois ?? []);
     await this.openSource(params);
   }
 
   /** Somebody else changed the frame: show it as it is now, but never over changes that are not saved. */
   async follow(change: Change): Promise<void> {
+    if (change.view && change.view === this.under.id.value) return this.readClasses();
     if (!/^(frame|version\.|reset)/.test(change.kind)) return;
     if (change.version && change.version !== this.version) return;
     if (change.frame && change.frame !== this.frameId) return;
@@ -165,6 +181,7 @@ export class Viewer {
         return;
       }
       this.adopt(data.frame, etag ?? `"${data.etag}"`);
+      void this.under.load(this.history.now.value.rois);
       await this.reread();
       toast(change.who ? `${change.who} changed this frame` : "This frame was changed elsewhere");
     } catch (error) {
@@ -178,6 +195,16 @@ export class Viewer {
     const known = this.layers.value.map((layer) => layer.info.id).join();
     if (source && (source.masks ?? []).map((mask) => mask.id).join() === known) await this.seek(this.at.value);
     else await this.openSource();
+  }
+
+  /** The classes once more: the view was changed. */
+  private async readClasses(): Promise<void> {
+    const source = this.source.value?.id ?? "";
+    const { signal: stop } = this.load;
+    const masks = this.layers.value
+      .filter((layer) => layer.mode.value === "pixel")
+      .map((layer) => layer.loadClasses(this.version, this.frameId, source, this.at.value, stop));
+    await Promise.all([this.under.load(this.saved?.rois ?? []), ...masks]);
   }
 
   private adopt(frame: Frame, etag: string | null): void {
@@ -211,7 +238,7 @@ export class Viewer {
     try {
       const infos = await media.masks(this.version, this.frameId, source.id);
       if (stop.aborted) return;
-      const layers = infos.map((info, i) => new MaskLayer(info, i, this.colors.chosen));
+      const layers = infos.map((info, i) => new MaskLayer(info, i, this.colors.chosen, this.under));
       readLayers(layers, params);
       this.layers.value = layers;
       this.masksError.value = "";
@@ -327,7 +354,7 @@ export class Viewer {
 
   /** Labels that may be given, those of the masks first, in the order of their legends. */
   readonly known = computed<string[]>(() => {
-    const ofMasks = this.layers.value.flatMap((layer) => layer.rows.value.flatMap((row) => row.labels));
+    const ofMasks = this.layers.value.flatMap((layer) => layer.labels.value.flatMap((row) => row.named));
     return [...new Set([...ofMasks, ...this.history.now.value.rois.flatMap(labelsOf)])];
   });
 
@@ -420,6 +447,7 @@ export class Viewer {
       this.etag = etag;
       this.saved = content;
       this.save.value = "clean";
+      void this.under.load(content.rois);
       this.touched();
       return true;
     } catch (error) {

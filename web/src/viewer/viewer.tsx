@@ -18,6 +18,7 @@ import { Stage } from "./stage";
 import { type Tool, Viewer } from "./state";
 import { type Neighbours, Timeline } from "./timeline";
 import "./viewer.css";
+import "./classes.css";
 import "./shapes.css";
 
 export interface FrameViewerProps {

@@ -1,6 +1,6 @@
 """Many thumbnails in one body: what is asked, and the JSON that stands before the pixels."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -9,6 +9,7 @@ from smalti.server.payloads.base import In, Out
 __all__ = [
     "MAX_THUMBS",
     "ThumbBatch",
+    "ThumbClass",
     "ThumbItem",
     "ThumbLabels",
     "ThumbLegend",
@@ -32,13 +33,18 @@ class ThumbItem(In):
 
 
 class ThumbsAsked(In):
-    """What a grid needs of its frames, all at once."""
+    """What a grid needs of its frames, all at once.
+
+    Attributes:
+        spec: a data view's JSON, saved or not: entries and shapes come with the classes that its mapping makes of them.
+    """
 
     items: Annotated[list[ThumbItem], msgspec.Meta(min_length=1, max_length=MAX_THUMBS)]
     size: Annotated[int, msgspec.Meta(ge=16, le=512)] = 256
     pictures: bool = True
     labels: bool = True
     shapes: bool = False
+    spec: dict[str, Any] | None = None
 
 
 class ThumbPicture(Out):
@@ -64,6 +70,15 @@ class ThumbLabels(Out):
     etag: str
 
 
+class ThumbClass(Out):
+    """A class under the view that was asked; without a colour, the name makes one. Void is not drawn."""
+
+    number: int | None
+    name: str
+    void: bool
+    color: tuple[int, int, int] | None
+
+
 class ThumbRoi(Out):
     """A shape in pixels of the full picture: `points` as the frame has them, rings separated by -999999999."""
 
@@ -72,6 +87,7 @@ class ThumbRoi(Out):
     points: list[float]
     labels: list[str]
     confidence: float | None
+    class_: ThumbClass | None = msgspec.field(name="class", default=None)
 
 
 class Thumbed(Out):
@@ -94,6 +110,7 @@ class ThumbEntry(Out):
     index: int
     labels: tuple[str, ...]
     color: tuple[int, int, int]
+    class_: ThumbClass | None = msgspec.field(name="class", default=None)
 
 
 class ThumbLegend(Out):

@@ -1,6 +1,7 @@
 """What a grid of frames shows, in one body: small pictures, small index maps, shapes. Pages lay the one over the other."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -8,15 +9,18 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from smalti.errors import SmaltiError
+from smalti.errors import LegendError, MaskReferenceError, SmaltiError
 from smalti.geometry import box_of_points, corners_of_box
+from smalti.mapped import PlaceClasses, RoiClass
 from smalti.parallel import available_cores, ordered_map
-from smalti.records import Roi, Source
+from smalti.records import Source
 from smalti.server.asking import AnyRequest
 from smalti.server.auth import needs
+from smalti.server.classes import classes_at, thumb_class, thumb_classes
 from smalti.server.media import Sent, encode_body, negotiate
 from smalti.server.payloads.thumbs import (
     ThumbBatch,
+    ThumbClass,
     Thumbed,
     ThumbEntry,
     ThumbItem,
@@ -28,8 +32,9 @@ from smalti.server.payloads.thumbs import (
 )
 from smalti.server.problems import Refusal
 from smalti.server.routes.media import at_of
+from smalti.server.routes.views import checked_spec
 from smalti.server.service import Found, Service, plain
-from smalti.server.thumbs import Small, SmallMap
+from smalti.server.thumbs import Small, SmallLegend, SmallMap
 
 __all__ = ["ROUTES"]
 
@@ -55,10 +60,13 @@ def make_thumbs(hub: Hub, request: AnyRequest, version: FromPath[str], data: JSO
     """
     place = hub.version(version)
     frames = hub.frames(place, [plain(item.frame) for item in data.items])
+    classes = None if data.spec is None else classes_at(hub, place, checked_spec(data.spec))
     made = ordered_map(
-        lambda item: _make(hub, frames.get(plain(item.frame)), item, data), data.items, workers=available_cores()
+        lambda item: _make(hub, frames.get(plain(item.frame)), item, data, classes),
+        data.items,
+        workers=available_cores(),
     )
-    body = b"".join(_packed(list(made)))
+    body = b"".join(_packed(list(made), classes))
     encoding = negotiate(request.headers.get("accept-encoding", ""))
     headers = {"Cache-Control": "private, no-store", "Vary": "Accept-Encoding"}
     if encoding != "identity":
@@ -67,7 +75,9 @@ def make_thumbs(hub: Hub, request: AnyRequest, version: FromPath[str], data: JSO
     return Sent(body, status=200, headers=headers, media_type="application/octet-stream")
 
 
-def _make(hub: Service, found: Found | None, item: ThumbItem, asked: ThumbsAsked) -> _Made:
+def _make(
+    hub: Service, found: Found | None, item: ThumbItem, asked: ThumbsAsked, classes: PlaceClasses | None
+) -> _Made:
     """One item; what is wrong with it stands in it."""
     shown = Thumbed(frame=item.frame)
     picture: tuple[str, Small] | None = None
@@ -79,7 +89,7 @@ def _make(hub: Service, found: Found | None, item: ThumbItem, asked: ThumbsAsked
         source = found.source(item.source) if item.source is not None else found.record.sources[0]
         shown.source, shown.width, shown.height = source.id, source.width, source.height
         if asked.shapes:
-            shown.rois = list(_shapes(found.record.rois, source))
+            shown.rois = list(_shapes(found, source, classes))
         if asked.pictures:
             picture = hub.thumbs.picture(source, at_of(source, source.timestamp, item.t), asked.size)
             shown.height, shown.width = picture[1].full_hw
@@ -97,8 +107,12 @@ def _make(hub: Service, found: Found | None, item: ThumbItem, asked: ThumbsAsked
     return shown, picture, labels
 
 
-def _shapes(rois: list[Roi], source: Source) -> Iterator[ThumbRoi]:
-    for number, roi in enumerate(rois):
+def _shapes(found: Found, source: Source, classes: PlaceClasses | None) -> Iterator[ThumbRoi]:
+    made: list[RoiClass] | None = None
+    if classes is not None:
+        with suppress(LegendError, MaskReferenceError):
+            made = classes.of_rois(found.record, found.resolution())
+    for number, roi in enumerate(found.record.rois):
         if not roi.poly or (roi.sources and source.id not in roi.sources):
             continue
         shape: Any = _SHAPES.get(str(roi.meta.get("_type", "p2d")))
@@ -108,10 +122,29 @@ def _shapes(rois: list[Roi], source: Source) -> Iterator[ThumbRoi]:
         if len(points) > _MAX_NUMBERS:
             shape, points = "box", corners_of_box(box_of_points(points))
         confidence = None if roi.confidence is None else float(roi.confidence)
-        yield ThumbRoi(roi=number, shape=shape, points=points, labels=list(roi.label), confidence=confidence)
+        yield ThumbRoi(
+            roi=number,
+            shape=shape,
+            points=points,
+            labels=list(roi.label),
+            confidence=confidence,
+            class_=None if classes is None or made is None else thumb_class(classes, made[number]),
+        )
 
 
-def _packed(made: list[_Made]) -> list[bytes]:
+def _entries(meaning: SmallLegend, classes: PlaceClasses | None) -> list[ThumbEntry]:
+    """What the numbers of a map mean; without classes where labels contradict each other, so that something is shown."""
+    made: list[ThumbClass] | list[None] = [None] * len(meaning.entries)
+    if classes is not None:
+        with suppress(LegendError):
+            made = thumb_classes(classes, meaning.legend())
+    return [
+        ThumbEntry(index=e.index, labels=e.labels, color=e.color, class_=c)
+        for e, c in zip(meaning.entries, made, strict=True)
+    ]
+
+
+def _packed(made: list[_Made], classes: PlaceClasses | None) -> list[bytes]:
     """Length, JSON, blobs. What several items share is sent once."""
     blobs: list[bytes] = []
     places: dict[str, int] = {}
@@ -143,8 +176,7 @@ def _packed(made: list[_Made]) -> list[bytes]:
             etag, found = labels
             if found.legend not in legends:
                 legends[found.legend] = len(told)
-                entries = [ThumbEntry(index=e.index, labels=e.labels, color=e.color) for e in found.meaning.entries]
-                told.append(ThumbLegend(kind=found.meaning.kind, entries=entries))
+                told.append(ThumbLegend(kind=found.meaning.kind, entries=_entries(found.meaning, classes)))
             height, width = found.size_hw
             shown.labels = ThumbLabels(
                 offset=place(etag, found.data),

@@ -32,7 +32,7 @@ from smalti.server.service import Service, plain
 from smalti.store.rows import ViewRow
 from smalti.viewspec import ViewSpec, read_spec
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "checked_spec"]
 
 Hub = NamedDependency[Service]
 Few = Annotated[int, QueryParameter(ge=1, le=200)]
@@ -64,7 +64,7 @@ def _answer(row: ViewRow, status: int = 200) -> Response[ViewOut]:
     return as_json(_out(row), etag=_etag(row), status=status)
 
 
-def _checked(spec: dict[str, Any]) -> dict[str, Any]:
+def checked_spec(spec: dict[str, Any]) -> dict[str, Any]:
     """A view's JSON that can be read, with every text in it."""
     check_json(spec, "$.spec")
     try:
@@ -93,7 +93,7 @@ def list_views(hub: Hub, archived: FromQuery[bool] = False, q: FromQuery[str] = 
 def make_view(hub: Hub, request: AnyRequest, data: JSONBody[NewView]) -> Response[ViewOut]:
     """Save a view."""
     row = ViewRow(
-        name=data.name, project=data.project, description=data.description, tags=data.tags, spec=_checked(data.spec)
+        name=data.name, project=data.project, description=data.description, tags=data.tags, spec=checked_spec(data.spec)
     )
     saved = hub.store.catalog.save_view(row)
     hub.tell(who(request), "create view", view=saved.uuid, name=data.name)
@@ -117,7 +117,7 @@ def change_view(hub: Hub, request: AnyRequest, view: FromPath[str], data: JSONBo
         if "spec" in changes:
             if row.status == "published":
                 raise VersionError(f"view {row.name!r} is published and cannot change; clone it")
-            _checked(changes["spec"])
+            checked_spec(changes["spec"])
         saved = hub.store.catalog.save_view(msgspec.structs.replace(row, **changes))
     hub.tell(who(request), "edit view", view=row.uuid, changed=sorted(changes))
     hub.events.publish("view.updated", view=row.uuid)
@@ -195,7 +195,7 @@ def _chosen(hub: Service, spec: ViewSpec) -> Chosen:
 @post("/dataviews/preview", sync_to_thread=True, status_code=200, guards=[needs("viewer")], tags=["dataviews"])
 def preview_spec(hub: Hub, data: JSONBody[dict[str, Any]], limit: Few = 24) -> Response[ViewPage]:
     """The first frames of a view that is not saved, in its order."""
-    return as_json(_preview(hub, read_spec(_checked(data)), limit))
+    return as_json(_preview(hub, read_spec(checked_spec(data)), limit))
 
 
 @post(f"{_ONE}/preview", sync_to_thread=True, status_code=200, guards=[needs("viewer")], tags=["dataviews"])
@@ -220,7 +220,7 @@ def _preview(hub: Service, spec: ViewSpec, limit: int) -> ViewPage:
 @post("/dataviews/explain", sync_to_thread=True, status_code=200, guards=[needs("viewer")], tags=["dataviews"])
 def explain_spec(hub: Hub, data: JSONBody[dict[str, Any]], limit: Few = 50) -> Explained:
     """Which value of which mask becomes which class, for a view that is not saved."""
-    return _explain(hub, read_spec(_checked(data)), limit)
+    return _explain(hub, read_spec(checked_spec(data)), limit)
 
 
 @get(f"{_ONE}/explain", sync_to_thread=True, guards=[needs("viewer")], tags=["dataviews"])
