@@ -140,7 +140,7 @@ def test_frames_of_a_view_are_shown_and_opened_by_class(page: Any, scene: Scene)
     for each in (plain, view):
         page.goto(f"/dataviews/{each}")
         link = page.locator(".preview-grid a", has_text="street_00")
-        link.locator("canvas[data-thumb=drawn]").wait_for()
+        link.locator("canvas[data-thumb=drawn]").wait_for(timeout=30_000)  # all are made for the first time
         seen[each] = link.locator("canvas").evaluate(
             """(canvas, places) => places.map(([x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data])""",
             [places[of[name]] for name in ("building", "sky", "sidewalk")],

@@ -129,6 +129,7 @@ describe("the class of a ROI", () => {
     expect(under.isVoid(found({ number: 255 }))).toBe(true);
     expect(under.isVoid(found({ number: null }))).toBe(false);
     expect(under.isVoid(found({ number: null, mapped: [] }))).toBe(true);
+    expect([found({}), found({ number: 255 })].map((made) => under.textOf(made))).toEqual(["9 car", "void"]);
   });
   it("has the colour of that class in the mask, else of its name", () => {
     const under = new UnderView("v", "f");

@@ -22,7 +22,8 @@ export class UnderView {
   readonly mapping = signal<Spec | undefined>(undefined);
   /** By the ROI itself: one that was edited is another one, whose class is known once it is saved. */
   readonly rois = signal<ReadonlyMap<Roi, RoiClass>>(new Map());
-  void = 255;
+  private void = 255;
+  private numbered = true;
 
   constructor(
     private version: string,
@@ -45,6 +46,7 @@ export class UnderView {
       return;
     }
     this.void = found.value.void;
+    this.numbered = found.value.numbered;
     this.error.value = "";
     this.rois.value = new Map(
       found.value.rois.flatMap((row): [Roi, RoiClass][] => (rois[row.roi] ? [[rois[row.roi]!, row]] : [])),
@@ -53,6 +55,10 @@ export class UnderView {
 
   isVoid(found: RoiClass): boolean {
     return found.number === null ? !found.mapped.length : found.number === this.void;
+  }
+
+  textOf(found: RoiClass): string {
+    return this.isVoid(found) ? "void" : classText(this.numbered ? found.number : null, found.name);
   }
 
   /** The colour of a ROI's class: that of the class in the masks on show, else what its name has. */

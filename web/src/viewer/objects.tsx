@@ -3,7 +3,6 @@ import { useState } from "preact/hooks";
 import { basename, colorOf, hex } from "../lib/format";
 import type { Roi } from "../lib/types";
 import { Button, copyText } from "../ui/widgets";
-import { classText } from "./classes";
 import { MetaDialog } from "./meta";
 import { bounds, kindOf, labelsOf } from "./shapes";
 import type { Viewer } from "./state";
@@ -92,7 +91,7 @@ function ObjectRow({ viewer, index, roi }: { viewer: Viewer; index: number; roi:
         </button>
         {made && (
           <span class="chip" title={`Its class under ${viewer.under.name.value}`}>
-            {viewer.under.isVoid(made) ? "void" : classText(made.number, made.name)}
+            {viewer.under.textOf(made)}
           </span>
         )}
         <span class="muted small">{kindOf(roi)}</span>
