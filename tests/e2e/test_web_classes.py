@@ -130,6 +130,9 @@ def test_a_view_that_contradicts_itself_leaves_the_labels(new_page: Any) -> None
     open_frame(page, f"{V1}/frames/street_00?dataview={view}&rows=classes")
     page.locator("[data-mask=seg] .note.error", has_text="several classes").wait_for()
     assert page.locator("[data-mask=seg] .label-row[data-index]").count() > 4
+    page.goto(f"/dataviews/{view}")
+    page.get_by_text("Frames are shown by their labels").wait_for()
+    page.locator(".preview-grid canvas[data-thumb=drawn]").first.wait_for(timeout=30_000)
 
 
 def test_frames_of_a_view_are_shown_and_opened_by_class(page: Any, scene: Scene) -> None:

@@ -299,6 +299,11 @@ function useSettled(spec: Spec): Spec | null {
 function PreviewFrames({ spec, view }: { spec: Spec; view: string | null }) {
   const settled = useSettled(spec);
   const found = useResource((stop) => (settled ? dataviews.preview(settled, stop) : Promise.resolve(null)), [settled]);
+  // Thumbnails fall back to labels where classes contradict each other; this says so
+  const told = useResource(
+    (stop) => (settled && mappingOf(settled) ? dataviews.explain(settled, stop) : Promise.resolve(null)),
+    [settled],
+  );
   if (!spec.versions?.length) return <Empty title="No version chosen">Add one on the left.</Empty>;
   if (found.error) return <ErrorNote error={found.error} />;
   if (!found.data) return <Spinner />;
@@ -312,6 +317,7 @@ function PreviewFrames({ spec, view }: { spec: Spec; view: string | null }) {
         the first {found.data.frames.length} in the order of the view.{" "}
         {view === null && "They open with their stored labels until the view is saved."}
       </p>
+      <ErrorNote error={told.error && `${told.error} Frames are shown by their labels.`} />
       <div class="preview-grid">
         {found.data.frames.map(({ dataset, version, hit }, i) => {
           const source = hit.sources[0];
