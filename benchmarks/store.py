@@ -32,7 +32,8 @@ from smalti.store.schema import TRUTH, to_rows
 
 MILLION = 1_000_000
 QUICK = 40_000
-CHUNK = 16384
+CHUNK = 1 << 16
+"""Rows of a batch, as pyarrow reads Parquet."""
 LABELS = [f"label{i:02d}" for i in range(30)]
 WEIGHTS = [1 / (i + 1) for i in range(30)]
 
@@ -79,10 +80,10 @@ def _roi(number: int, position: int, draw: random.Random) -> Roi:
 
 
 def batches(count: int) -> Iterator[pa.RecordBatch]:
-    """Truth rows: 50,000 different frames, again and again under new ids and contexts."""
-    pattern = [to_rows(frames(start, CHUNK)) for start in range(0, min(count, 3 * CHUNK), CHUNK)]
+    """Truth rows: 65,536 different frames, again and again under new ids and contexts."""
+    pattern = to_rows(frames(0, min(count, CHUNK)))
     for start in range(0, count, CHUNK):
-        rows = pattern[start // CHUNK % len(pattern)].slice(0, min(CHUNK, count - start))
+        rows = pattern.slice(0, min(CHUNK, count - start))
         numbers = range(start, start + len(rows))
         rows = rows.set_column(0, TRUTH.field(0), pa.array([f"frame-{n:012d}" for n in numbers]))
         yield rows.set_column(1, TRUTH.field(1), pa.array([f"drive-{n // 1000:06d}" for n in numbers]))
@@ -187,10 +188,9 @@ def lines(count: int, folder: Path) -> dict[str, float]:
 def _texts(count: int) -> Iterator[bytes]:
     """The frames of `batches` as lines: the same texts again and again under new ids and contexts."""
     kept = []
-    for start in range(0, min(count, 3 * CHUNK), CHUNK):
-        for frame in frames(start, CHUNK):
-            line = wire.dump_line(frame)
-            kept.append((line, f'"{frame.id}"'.encode(), f'"{frame.context_id}"'.encode()))
+    for frame in frames(0, min(count, CHUNK)):
+        line = wire.dump_line(frame)
+        kept.append((line, f'"{frame.id}"'.encode(), f'"{frame.context_id}"'.encode()))
     for number in range(count):
         line, id_, context = kept[number % len(kept)]
         yield line.replace(id_, b'"frame-%012d"' % number, 1).replace(context, b'"drive-%06d"' % (number // 1000), 1)

@@ -15,8 +15,8 @@ static uint64_t power(unsigned n) {
 #define FOLD(NAME, T)                                                                                    \
     static uint64_t NAME(const T *p, size_t n, const uint64_t *w) {                                      \
         uint64_t h = 0;                                                                                  \
-        size_t i = n;                                                                                    \
-        for (; i % 8; i--) h = h * BASE + p[i - 1];                                                      \
+        size_t i = n - n % 8;                                                                            \
+        for (size_t k = 0; k < n % 8; k++) h += p[i + k] * w[k];                                         \
         for (; i; i -= 8) {                                                                              \
             const T *q = p + i - 8;                                                                      \
             uint64_t low = q[0] + q[1] * w[1] + q[2] * w[2] + q[3] * w[3];                               \
