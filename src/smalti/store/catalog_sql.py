@@ -206,6 +206,7 @@ class SqlBackend:
             "full": "free some space; what was acknowledged before is safe",
             "not a database": "is this a catalog of ours? Restore it from a backup if it was damaged",
             "readonly": "is the folder writable?",
+            "disk I/O error": "is there a limit on the size of files, or is the disk damaged? What was acknowledged is safe",
         }
         hint = next((hint for word, hint in hints.items() if word in reason), "is it there, and may we use it?")
         return StorageError(f"catalog {self._where}: {reason}; {hint}", uri=self._where)
