@@ -164,7 +164,13 @@ def _sources_are_sound(sources: pa.StructArray, ends: Ints) -> bool:
 
 
 def _previews_are_sound(previews: pa.StructArray) -> bool:
-    return all(previews.field(name).null_count == previews.null_count for name in ("uri", "timestamp"))
+    there = _there(previews)  # what stands below an absent one means nothing
+    return all(_there(previews.field(name))[there].all() for name in ("uri", "timestamp"))
+
+
+def _there(array: pa.Array) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = array.is_valid().to_numpy(zero_copy_only=False)
+    return found
 
 
 def _full(records: pa.StructArray, *names: str) -> bool:
@@ -195,12 +201,12 @@ def _rois_are_sound(rois: pa.StructArray, ends: Ints, sources: pa.StructArray, s
 
 
 def _roi_masks_are_sound(masks: pa.StructArray) -> bool:
-    there = masks.is_valid().to_numpy(zero_copy_only=False)
+    there = _there(masks)
     sizes = pc.fill_null(masks.field("value").value_lengths(), 0).to_numpy()
     if sizes[~there].any():  # what no mask owns, whatever it is
         return _roi_masks_are_sound(masks.drop_null())
     numbers = masks.field("value").flatten()
-    if not masks.field("id").is_valid().to_numpy(zero_copy_only=False)[there].all() or numbers.null_count:
+    if not _there(masks.field("id"))[there].all() or numbers.null_count:
         return False
     sizes, numbers = sizes[there], numbers.to_numpy(zero_copy_only=False)
     highest = np.repeat(np.where(sizes == 1, 0xFFFFFFFF, 255), sizes)
