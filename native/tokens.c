@@ -27,7 +27,7 @@ static const uint8_t *plain_string(cursor *c, size_t *length, int is_key) {
 }
 
 /* A number whose text is its token: a whole one of up to 18 digits, or a fraction of up to 15 that is neither tiny nor
- * written with zeros at its end. */
+ * written with zeros at its end; a single zero after the point is left out. */
 static const uint8_t *plain_number(cursor *c, size_t *length) {
     const uint8_t *start = c->at, *p = c->at, *end = c->end;
     if (p < end && *p == '-') p++;
@@ -39,6 +39,11 @@ static const uint8_t *plain_number(cursor *c, size_t *length) {
         const uint8_t *part = ++p;
         while (p < end && is_digit(*p)) p++;
         size_t decimals = (size_t)(p - part);
+        if (decimals == 1 && *part == '0' && digits <= MOST_DIGITS && (*whole != '0' || whole == start)) {
+            *length = (size_t)(part - 1 - start); /* 2.0 is the whole number 2 */
+            c->at = p;
+            return start;
+        }
         if (decimals == 0 || p[-1] == '0' || digits + decimals > MOST_DIGITS) return NULL;
         if (*whole == '0' && decimals > 3 && !memcmp(part, "000", 3)) return NULL;
     } else if (digits > MOST_INT_DIGITS || (*whole == '0' && whole != start)) {

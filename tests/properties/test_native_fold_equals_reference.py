@@ -47,6 +47,10 @@ def test_mix(words: list[int]) -> None:
     np.testing.assert_array_equal(found, reference.mix(given_words[::-1]))
     np.testing.assert_array_equal(given_words, np.array(words, np.uint64))  # the argument is left alone
     assert len(set(found.tolist())) == len(set(words))  # a bijection
+    for twin in (reference, native):
+        place = given_words[::-1].copy()
+        assert twin.mix(place, out=place) is place
+        np.testing.assert_array_equal(place, found)
 
 
 @quick

@@ -10,12 +10,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smalti.kernels import reference
+from smalti.query.values import canonical
 
 native = pytest.importorskip("smalti.kernels.native_fold", reason="the compiled kernels are not built")
 
 LONGEST = 5
 PIECE = st.sampled_from(
-    """{"a": @"b": @1@0@-0@1.5@2.50@0.0001@123456789012345678@1e3@"x"@"a=b"@"\\u0041"@"ä"@true@null@{@}@,@ @{"a":1}
+    """{"a": @"b": @1@0@-0@1.5@2.0@-0.0@0.0@-3.0@1234567890123456.0@2.50@0.0001@123456789012345678@1e3@"x"@"a=b"@"\\u0041"@"ä"@true@null@
+    @{@}@,@ @{"a":1}
     @{"a":1,"a":2}@[@]@-@.@"@{"k":"long text"}@{"=":1}""".split("@")  # noqa: SIM905
 )
 VALUE = (
@@ -48,15 +50,15 @@ def test_both_take_the_same(texts: list[str]) -> None:
     for text, count in zip(texts, counts, strict=True):
         if count >= 0:
             pairs = json.loads(text, object_pairs_hook=list) if text != "{}" else []
-            shown = [
-                f"{key}={value[:LONGEST] if isinstance(value, str) else json.dumps(value)}" for key, value in pairs
-            ]
+            shown = [f"{key}={value[:LONGEST] if isinstance(value, str) else canonical(value)}" for key, value in pairs]
             assert [next(rest) for _ in range(count)] == shown
 
 
 def test_ordinary_metadata_is_taken() -> None:
-    texts = ['{"city":"ulm","date":"2024-04-19","speed":6.65,"n":-7}', "{}"]
-    assert run(native, texts)[1] == [4, 0]
+    texts = ['{"city":"ulm","date":"2024-04-19","speed":6.65,"n":-7}', '{"speed":-6.0}', "{}"]
+    tokens, counts = run(native, texts)
+    assert counts == [4, 1, 0]
+    assert tokens[-1] == "speed=-6"
 
 
 @pytest.mark.parametrize("offsets", [[-1, 2], [0, 4], [2, 1]])

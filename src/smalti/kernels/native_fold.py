@@ -11,9 +11,9 @@ from smalti.kernels.checks import as_groups, as_sequences, as_texts, same_words
 __all__ = ["flat_tokens", "fold", "group_sets", "mix", "mix_into", "number_groups"]
 
 
-def mix(words: NDArray[np.uint64], salt: int = 0) -> NDArray[np.uint64]:
+def mix(words: NDArray[np.uint64], salt: int = 0, *, out: NDArray[np.uint64] | None = None) -> NDArray[np.uint64]:
     """(n,) uint64 → (n,) uint64: every bit of `words + salt` spread over all others (the finaliser of splitmix64)."""
-    mixed = np.add(words, np.uint64(salt), order="C")
+    mixed = np.add(words, np.uint64(salt), out=out, order="C")
     _native.mix(mixed)
     return mixed
 

@@ -23,12 +23,13 @@ def hash_rows(batch: pa.RecordBatch) -> Words:
     total = np.zeros(len(batch), np.uint64)
     for column, field in zip(batch.columns, batch.schema, strict=True):
         mix_into(total, _hash(column), _salt(field.name))
-    return mix(total)
+    return mix(total, out=total)
 
 
 def hash_strings(array: pa.StringArray) -> Words:
     """(n,) uint64: the hash of each string."""
-    return mix(_hash(array))
+    hashes = _hash(array)
+    return mix(hashes, out=hashes)
 
 
 def string_parts(array: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
@@ -70,4 +71,5 @@ def _hash(array: pa.Array) -> Words:
 def _lists(array: pa.ListArray) -> Words:
     where = array.offsets.to_numpy()
     first, last = int(where[0]), int(where[-1])
-    return fold(mix(_hash(array.values.slice(first, last - first))), where - first)
+    inner = _hash(array.values.slice(first, last - first))
+    return fold(mix(inner, out=inner), where - first)

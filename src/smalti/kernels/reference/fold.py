@@ -20,12 +20,18 @@ _BLOCK = 1 << 20
 """Elements folded at a time; bounds the tables of powers (8 MB each) and the temporaries."""
 
 
-def mix(words: Words, salt: int = 0) -> Words:
-    """(n,) uint64 → (n,) uint64: every bit of `words + salt` spread over all others (the finaliser of splitmix64)."""
+def mix(words: Words, salt: int = 0, *, out: Words | None = None) -> Words:
+    """(n,) uint64 → (n,) uint64: every bit of `words + salt` spread over all others (the finaliser of splitmix64).
+
+    Args:
+        words: what to mix.
+        salt: added to each, modulo 2**64.
+        out: where the result goes, in C order; may be `words`. None = a new array.
+    """
     words = words + np.uint64(salt)
     mixed = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    result: Words = mixed ^ (mixed >> np.uint64(31))
+    result: Words = np.bitwise_xor(mixed, mixed >> np.uint64(31), out=out)
     return result
 
 

@@ -23,7 +23,7 @@ def flat_tokens(
     """Flat JSON objects as tokens `key=value`, in the order of the keys.
 
     Objects are taken that have up to 64 keys, ASCII strings without escapes, no "=" in a key, no spaces, whole numbers
-    of up to 18 digits, and fractions of up to 15 digits that are sure to be in their shortest form.
+    of up to 18 digits, and fractions of up to 15 digits that are sure to be in their shortest form; `2.0` becomes `2`.
 
     Args:
         text: (n,) uint8, the JSON of all objects.
@@ -58,7 +58,7 @@ def _tokens(text: bytes, longest: int) -> list[bytes] | None:
             return None
         if pair["number"] is not None and not _is_plain(pair["number"]):
             return None
-        found[pair["key"]] = pair["text"][:longest] if pair["number"] is None else pair["number"]
+        found[pair["key"]] = pair["text"][:longest] if pair["number"] is None else pair["number"].removesuffix(b".0")
         at = pair.end()
         if pair["next"] == b"}":
             return [key + b"=" + value for key, value in found.items()] if at == len(text) else None
@@ -68,5 +68,7 @@ def _is_plain(number: bytes) -> bool:
     whole, point, part = number.lstrip(b"-").partition(b".")
     if not point:
         return len(whole) <= 18 and number != b"-0"
+    if part == b"0":  # 2.0 is the whole number 2
+        return len(whole) <= 15 and not (whole == b"0" and number.startswith(b"-"))
     is_tiny = whole == b"0" and len(part) > 3 and part.startswith(b"000")
     return not part.endswith(b"0") and len(whole) + len(part) <= 15 and not is_tiny
