@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from tests.catalog_places import SHARED, Place, a_version
 from tests.catalog_workers import LIMIT_S
 
 from smalti.errors import VersionError
-from smalti.store.catalog import Catalog
+from smalti.store.catalog import Catalog, Opener
 from smalti.store.rows import DatasetRow, VersionRow
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -104,6 +105,18 @@ def test_racing_processes_never_share_a_name(place: Place, pool: ProcessPoolExec
         won = list(pool.map(catalog_workers.create_same, [catalog] * PROCESSES, [names] * PROCESSES))
         # Each once: nobody's is lost, nobody's is doubled.
         assert sorted(name for ours in won for name in ours) == sorted(names)
+        assert sorted(d.name for d in catalog.list_datasets()) == sorted(names)
+
+
+@pytest.mark.parametrize("place", SHARED, indirect=True)
+def test_racing_first_writes_make_one_catalog(place: Place, pool: ProcessPoolExecutor) -> None:
+    assert isinstance(place.opener, Opener)
+    names = [f"d{k}" for k in range(4)]
+    with Catalog(replace(place.opener, late=True)) as catalog:
+        assert (catalog.is_made, catalog.list_datasets()) == (False, [])
+        won = list(pool.map(catalog_workers.create_same, [catalog] * PROCESSES, [names] * PROCESSES))
+        assert sorted(name for ours in won for name in ours) == sorted(names)
+        assert catalog.is_made
         assert sorted(d.name for d in catalog.list_datasets()) == sorted(names)
 
 

@@ -238,6 +238,8 @@ _INSIDE = {
     # of the engine and the catalog: what nobody outside the store calls
     "engine",
     "engine_of",
+    "make",
+    "check_made",
     "reopen",
     "catalog",
     "writing",

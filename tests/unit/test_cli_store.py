@@ -111,4 +111,6 @@ def test_frames_that_are_near(shell: Shell, tmp_path: Path) -> None:
 
 def test_bad_references_are_told(shell: Shell) -> None:
     assert "DATASET@VERSION" in shell("version", "publish", "drive", code=2)
+    assert "there is no store at" in shell("frames", "list", "drive@v1", code=2)
+    shell("dataset", "create", "walk")
     assert "has no dataset 'drive'" in shell("frames", "list", "drive@v1", code=2)

@@ -24,7 +24,7 @@ def create(
     name: str, project: str | None, description: str, tags: tuple[str, ...], store_uri: str | None, as_json_text: bool
 ) -> None:
     """Create the dataset NAME."""
-    with opened(store_uri) as store:
+    with opened(store_uri, may_be_new=True) as store:
         made = store.create_dataset(name, project)
         if description or tags:
             made.describe(description=description, tags=list(tags))

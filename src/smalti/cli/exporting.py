@@ -17,6 +17,7 @@ from smalti.roundtrip import Proof, export, losses_of
 
 if TYPE_CHECKING:
     from smalti.legend import Legend
+    from smalti.store import Store
     from smalti.view import DataView
 
 __all__ = ["export_command", "frames_of"]
@@ -46,10 +47,8 @@ def frames_of(what: str, store_uri: str | None, query: str | None) -> Callable[[
 
         seen = choose(path.resolve())
         return lambda: load(seen.format).read(seen.path, Reading())
-    from smalti.store import open_store
-
     if "@" in what:
-        version = open_store(store_uri).version(what)
+        version = _open(store_uri).version(what)
         if query:
             view = version.view(query)
             return lambda: view
@@ -60,12 +59,19 @@ def frames_of(what: str, store_uri: str | None, query: str | None) -> Callable[[
     return lambda: mapped_frames(view) if is_mapped(view.mapping) else iter(view)
 
 
-def _stored(what: str, store_uri: str | None, query: str | None) -> "DataView":
-    """A stored view."""
+def _open(store_uri: str | None) -> "Store":
     from smalti.store import open_store
-    from smalti.view import DataView
 
     store = open_store(store_uri)
+    store.check_made()
+    return store
+
+
+def _stored(what: str, store_uri: str | None, query: str | None) -> "DataView":
+    """A stored view."""
+    from smalti.view import DataView
+
+    store = _open(store_uri)
     try:
         row = view_row(store, what)
     except VersionError as error:

@@ -286,7 +286,7 @@ def pull(
 ) -> int:
     """Take datasets over from SOURCE: the address of a server that speaks ClearML's protocol (its API host), or a file
     of exported frames (JSON or JSON-lines), which goes into DATASET@VERSION. Nothing is changed at the source."""
-    with opened(store_uri) as store:
+    with opened(store_uri, may_be_new=True) as store:
         if not hasattr(store, "catalog"):
             raise click.UsageError("pull writes into a store, not through a server; give --store its folder or URI")
         if source.startswith(("http://", "https://")):

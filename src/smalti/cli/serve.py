@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smalti.cli.output import as_json, is_terminal, json_option, say, table
+from smalti.cli.stores import opened
 from smalti.errors import StorageError
 
 if TYPE_CHECKING:
     from smalti.server.app import Server
-    from smalti.store import Store
 
 __all__ = ["serve", "users"]
 
@@ -142,7 +142,10 @@ def _run(app: "Server", listening: socket.socket, options: dict[str, Any]) -> No
     base = f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.port}{settings.prefix}"
     link = f"{base}/?token={settings.token or service.gate.new_link_token()}"
     service.gate.on_new_link = lambda token: say(f"another browser: {base}/?token={token}")
-    say(f"smalti serves {settings.store}")
+    say(
+        f"smalti serves {settings.store}"
+        + ("" if service.store.is_made else ", which is made when it is first written to")
+    )
     say(f"open      {link}")
     say("stop      Ctrl+C")
     sys.stdout.flush()
@@ -252,12 +255,6 @@ def users() -> None:
     """Who may log in to a shared server. A running server learns of changes within seconds."""
 
 
-def _store(uri: str | None, catalog: str | None) -> "Store":
-    from smalti.store import open_store
-
-    return open_store(uri, catalog_url=catalog)
-
-
 _STORE = click.argument("store", required=False)
 _CATALOG = click.option("--catalog", help="Database of the store's catalog.")
 _PASSWORD = click.option(
@@ -286,7 +283,8 @@ def add_user(name: str, store: str | None, role: Any, password_file: str | None,
     from smalti.store.rows import UserRow
 
     kept = hash_password(_password(password_file))
-    _store(store, catalog).catalog.add_user(UserRow(name=name, role=role, password=kept))
+    with opened(store, catalog=catalog, may_be_new=True) as found:  # users come before a shared store's first dataset
+        found.catalog.add_user(UserRow(name=name, role=role, password=kept))
     say(f"{name} may log in as {role}")
 
 
@@ -308,7 +306,8 @@ def change_user(name: str, store: str | None, **options: Any) -> None:
         changes["password"] = hash_password(_password(options["password_file"]))
     if not changes:
         raise click.UsageError("nothing to change: give --role or --password")
-    _store(store, options["catalog"]).catalog.update_user(name, **changes)
+    with opened(store, catalog=options["catalog"]) as found:
+        found.catalog.update_user(name, **changes)
     say(f"{name}: changed {', '.join(changes)}")
 
 
@@ -318,7 +317,8 @@ def change_user(name: str, store: str | None, **options: Any) -> None:
 @_CATALOG
 def remove_user(name: str, store: str | None, catalog: str | None) -> None:
     """Remove somebody with their keys; what they did stays in the audit trail."""
-    _store(store, catalog).catalog.delete_user(name)
+    with opened(store, catalog=catalog) as found:
+        found.catalog.delete_user(name)
     say(f"{name} was removed")
 
 
@@ -328,7 +328,8 @@ def remove_user(name: str, store: str | None, catalog: str | None) -> None:
 @json_option
 def list_users(store: str | None, catalog: str | None, as_json_text: bool) -> None:
     """Who may log in."""
-    rows = _store(store, catalog).catalog.list_users()
+    with opened(store, catalog=catalog) as found:
+        rows = found.catalog.list_users()
     if as_json_text:
         as_json([{"name": row.name, "role": row.role, "password": row.password is not None} for row in rows])
         return

@@ -75,7 +75,7 @@ def backup(target: str, store_uri: str | None, as_json_text: bool) -> None:
 @json_option
 def restore(source: str, store_uri: str | None, as_json_text: bool) -> None:
     """Copy everything from the store at SOURCE into this one, which must be empty."""
-    with opened(store_uri) as mine:
+    with opened(store_uri, may_be_new=True) as mine:
         target = mine.uri
     _copied(source, target, f"from {source}", as_json_text)
 

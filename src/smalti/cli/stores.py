@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -36,17 +35,24 @@ store_option = click.option(
 
 
 @contextmanager
-def opened(store_uri: str | None) -> "Iterator[Any]":
+def opened(store_uri: str | None, *, may_be_new: bool = False, catalog: str | None = None) -> "Iterator[Any]":
     """The store that is meant (or the server that speaks for one), closed at the end.
 
     A catalog in PostgreSQL is named by the environment variable SMALTI_CATALOG: it may hold a password.
+
+    Args:
+        may_be_new: for verbs that write first: they make the store. To others a place that is none is an error, for what
+            they would say of it is true of every mistyped name.
+        catalog: the database, where a verb has an option for it.
     """
     from smalti.opening import open as open_any
 
-    catalog = os.environ.get("SMALTI_CATALOG")
+    catalog = catalog or os.environ.get("SMALTI_CATALOG")
     is_server = (store_uri or "").startswith(("http://", "https://"))
-    store = open_any(store_uri, **({"catalog_url": catalog} if catalog and not is_server else {}))
+    store: Any = open_any(store_uri, **({"catalog_url": catalog} if catalog and not is_server else {}))
     try:
+        if not is_server and not may_be_new:
+            store.check_made()
         yield store
     finally:
         store.close()
@@ -67,14 +73,8 @@ def split_reference(reference: str) -> tuple[str, str]:
 # --------------------------------------------------------------------------------------------------------- completion
 def completed(context: click.Context, list_: Callable[[Any], list[str]], begun: str) -> list[str]:
     """Names in the store that the line so far speaks of; none where it cannot be opened, and none is made."""
-    from smalti.store.store import default_store_uri
-
-    uri = context.params.get("store_uri") or default_store_uri()
-    is_here = "://" in uri or "SMALTI_CATALOG" in os.environ or (Path(uri) / "catalog.sqlite").is_file()
-    if not is_here:
-        return []
     try:
-        with opened(uri) as store:
+        with opened(context.params.get("store_uri") or os.environ.get("SMALTI_STORE")) as store:
             return [name for name in list_(store) if name.startswith(begun)]
     except (SmaltiError, OSError):
         return []

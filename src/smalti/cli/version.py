@@ -57,7 +57,7 @@ def create(
 ) -> None:
     """Create a draft; the dataset is made if it is not there."""
     dataset, name = split_reference(reference)
-    with opened(store_uri) as store:
+    with opened(store_uri, may_be_new=True) as store:
         home = store[dataset] if dataset in store else store.create_dataset(dataset)
         made = home.create_version(name, parents=parents, **({} if prefer == "error" else {"prefer": prefer}))
         if description:

@@ -7,18 +7,16 @@ A catalog is safe between threads and processes and pickles as the recipe to ope
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from smalti.errors import StorageError, VersionError, VersionFrozen
 from smalti.store.catalog_backend import Backend, InUse, Orphan, Taken, checked
+from smalti.store.catalog_opening import LateBackend, Opener
 from smalti.store.rows import (
     KINDS,
     AuditRow,
@@ -39,45 +37,17 @@ __all__ = ["Catalog", "Opener", "open_catalog"]
 R = TypeVar("R", bound=Row)
 States = str | Collection[str] | None
 
-SQLITE_NAME = "catalog.sqlite"
-OBJECT_SCHEMES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss")
 _NOUNS = {"dataview": "view", "account": "user", "access_key": "API key"}
 _BELONGS = {"version": "dataset", "lease": "version", "access_key": "user"}
 
 
-@dataclass(frozen=True)
-class Opener:
-    """How to open the backend of a catalog, here or in another process."""
-
-    store_uri: str
-    url: str | None = field(default=None, repr=False)
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    create: bool = True
-
-    def __call__(self) -> Backend:
-        """Open it: the database of `url`, else whatever the store's own place can hold."""
-        scheme = urlsplit(self.store_uri).scheme.lower()
-        if self.url is None and scheme in OBJECT_SCHEMES:
-            from smalti.store.catalog_objects import open_objects
-
-            return open_objects(self.store_uri, create=self.create, options=self.options)
-        from smalti.store.catalog_sql import SqlBackend
-
-        if self.url is not None:
-            return SqlBackend(self.url, create=self.create)
-        return SqlBackend.in_folder(local_folder(self.store_uri), SQLITE_NAME, create=self.create)
-
-
-def local_folder(store_uri: str) -> Path:
-    """The folder that a store on local disk names: a path, or a `file:` URI."""
-    parts = urlsplit(store_uri)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return Path(store_uri).absolute()
-
-
 def open_catalog(
-    store_uri: str | os.PathLike[str], *, url: str | None = None, create: bool = True, **storage_options: Any
+    store_uri: str | os.PathLike[str],
+    *,
+    url: str | None = None,
+    create: bool = True,
+    late: bool = False,
+    **storage_options: Any,
 ) -> "Catalog":
     """The catalog of the store at `store_uri`; it is made, or brought to this release's schema, if need be.
 
@@ -85,6 +55,7 @@ def open_catalog(
         store_uri: a folder, or a prefix of an object store (`s3://bucket/data`).
         url: a database instead of the store's own place, e.g. `postgresql://user@host/name`.
         create: False = a store without a catalog is an error.
+        late: it is made by the first row that is kept; until then it has no rows.
         storage_options: settings of the object store, as obstore and Lance name them (`aws_endpoint`, `region`, ...).
 
     Raises:
@@ -92,7 +63,7 @@ def open_catalog(
         VersionError: a newer release wrote it.
         StorageError: it cannot be reached, or is not a catalog.
     """
-    catalog = Catalog(Opener(os.fspath(store_uri), url, storage_options, create))
+    catalog = Catalog(Opener(os.fspath(store_uri), url, storage_options, create, late))
     catalog.connect()
     return catalog
 
@@ -143,6 +114,18 @@ class Catalog:
                     _INHERITED.append(self._opened[1])
                 self._opened = (os.getpid(), self._opener())
             return self._opened[1]
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a catalog at all; one that is made late may not be there yet."""
+        backend = self.connect()
+        return not isinstance(backend, LateBackend) or backend.found() is not None
+
+    def make(self) -> None:
+        """Make it, if it is not there."""
+        backend = self.connect()
+        if isinstance(backend, LateBackend):
+            backend.made()
 
     def close(self) -> None:
         """Let go of every connection; the next call opens again."""

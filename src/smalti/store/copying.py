@@ -202,9 +202,12 @@ def copy_store(source: "Store", target: "Store") -> dict[str, int]:
 
     Raises:
         VersionError: the target is not empty.
+        StorageError: there is no source.
     """
+    source.check_made()
     if target.catalog.list_datasets():
         raise VersionError(f"{target!r} is not empty; give the place of a new store")
+    target.make()
     copied: dict[str, int] = {}
     for dataset in source.datasets():
         row: Any = dataset.row

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from smalti.errors import ConflictError, StorageError
 from smalti.parallel import available_cores
+from smalti.storage import shown
+from smalti.store.catalog_opening import OBJECT_SCHEMES
 
 __all__ = ["lance", "local_root", "translated"]
 
@@ -62,8 +64,23 @@ def _first(text: str) -> str:
 
 
 def local_root(uri: str) -> Path | None:
-    """The folder that a URI names, None for an object store."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if len(parts.scheme) > 1 else Path(uri)
+    """The folder that a URI names, None for an object store.
+
+    Raises:
+        StorageError: its scheme is none of ours; as a path it would become a folder named like `ftp:`.
+    """
+    scheme, marked, _ = uri.partition("://")
+    if uri[:5].lower() == "file:":
+        return Path(unquote(urlsplit(uri).path))
+    if not marked or not _SCHEME.fullmatch(scheme):
+        return Path(uri)
+    if scheme.lower() not in OBJECT_SCHEMES:
+        raise StorageError(
+            f"{shown(uri)}: a store cannot be at {scheme}://; give a folder, or one of "
+            f"file://, {', '.join(f'{known}://' for known in OBJECT_SCHEMES)}",
+            uri=uri,
+        )
+    return None
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*", re.ASCII)

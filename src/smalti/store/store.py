@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti import storage
-from smalti.errors import VersionError
+from smalti.errors import StorageError, VersionError
 from smalti.store.catalog import Catalog, open_catalog
 from smalti.store.dataset import Dataset
 from smalti.store.lancing import local_root
@@ -38,7 +38,7 @@ def default_store_uri() -> str:
 def open_store(
     uri: str | os.PathLike[str] | None = None, *, catalog_url: str | None = None, **storage_options: Any
 ) -> "Store":
-    """Open a store; one that is not there yet is made.
+    """Open a store. One that is not there yet lists nothing, and is made by the first write.
 
     Args:
         uri: a folder, or a prefix of an object store (`s3://bucket/data`, `gs://`, `az://`). None = the default store.
@@ -46,7 +46,7 @@ def open_store(
         storage_options: settings of the object store, e.g. `aws_endpoint`, `aws_region`.
 
     Raises:
-        StorageError: it cannot be reached or made.
+        StorageError: it cannot be reached, or no store can be there.
     """
     return Store(
         default_store_uri() if uri is None else os.fspath(uri), catalog_url=catalog_url, options=storage_options
@@ -61,9 +61,7 @@ class Store:
         self.uri = str(folder.absolute()) if folder is not None else uri.rstrip("/")
         self._catalog_url = catalog_url
         self.options = dict(options or {})
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        self.catalog: Catalog = open_catalog(self.uri, url=catalog_url, **self.options)
+        self.catalog: Catalog = open_catalog(self.uri, url=catalog_url, late=True, **self.options)
         self._engines: dict[str, Engine] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -81,6 +79,31 @@ class Store:
     def close(self) -> None:
         """Let go of the catalog's connections; the store opens again when it is used."""
         self.catalog.close()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a store at this place; opening one does not make it, the first write does."""
+        return self.catalog.is_made
+
+    def make(self) -> None:
+        """Make the store, if it is not there."""
+        self.catalog.make()
+        folder = local_root(self.uri)
+        if folder is not None:  # a catalog in a database makes none
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def check_made(self) -> None:
+        """Refuse a place that is no store: what is read from it would look like an empty one.
+
+        Raises:
+            StorageError: that is so.
+        """
+        if not self.is_made:
+            raise StorageError(
+                f"there is no store at {self.uri}; check the name, or make one: `smalti dataset create NAME --store "
+                f"{self.uri}`, or `smalti import PATH --to DATASET@VERSION --store {self.uri}`",
+                uri=self.uri,
+            )
 
     @property
     def user(self) -> str:
@@ -131,6 +154,7 @@ class Store:
             raise VersionError(
                 f"dataset {name!r}{_in(project)} is there already; choose another name, or open that one"
             )
+        self.make()
         self.engine_of(row).create()
         return Dataset(self, self.catalog.create_dataset(row))
 
@@ -153,6 +177,7 @@ class Store:
         if found:
             places = ", ".join(f"{row.project}/{row.name}" if row.project else row.name for row in found)
             raise VersionError(f"dataset {name!r} is ambiguous: {places}; name the project, or use the id")
+        self.check_made()
         known = [row.name for row in self.catalog.list_datasets()]
         raise VersionError(f"{self!r} has no dataset {name!r}; it has {', '.join(map(repr, known[-8:])) or 'none yet'}")
 
@@ -208,6 +233,7 @@ class Store:
         """Compact and index drafts, forget old history, sweep what crashes left: see `smalti.store.maintain`."""
         from smalti.store.maintain import maintain
 
+        self.check_made()
         return maintain(self, **options)
 
     def verify(self, *, files: bool = False) -> "Verdict":
@@ -218,6 +244,7 @@ class Store:
         """
         from smalti.store.verify import verify
 
+        self.check_made()
         return verify(self, files=files)
 
     def backup(
@@ -230,6 +257,7 @@ class Store:
 
         Raises:
             VersionError: there is a store with datasets already.
+            StorageError: this one is not there.
         """
         from smalti.store.copying import copy_store
 
