@@ -18,7 +18,8 @@
     ├── ExportLoss                           .losses: an export under --strict that cannot say everything
     └── MissingExtra(ImportError)            .extra
 
-A message has three parts in this order: where; what was found against what is allowed; what to do.
+A message has three parts in this order: where; what was found against what is allowed; what to do. Where that is said
+differently in Python and on the command line, the error carries both: `SmaltiError(message, advice=, command=)`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,14 +47,24 @@ __all__ = [
 
 
 class SmaltiError(Exception):
-    """The root: catch this to catch everything that smalti raises on purpose."""
+    """The root: catch this to catch everything that smalti raises on purpose.
+
+    Args:
+        message: what is wrong, and what to do as far as it is the same for everybody.
+        advice: what to do in Python; it ends the message.
+        command: what to do on the command line, which says it in place of `advice`.
+    """
+
+    def __init__(self, message: str = "", *, advice: str = "", command: str = "") -> None:
+        super().__init__(f"{message}; {advice}" if advice else message)
+        self.on_command_line = f"{message}; {command}" if command else str(self)
 
 
 class FrameError(SmaltiError, ValueError):
     """A frame is not what the format allows; `path` is the JSON path of the fault."""
 
-    def __init__(self, message: str, *, path: str = "$") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, path: str = "$", advice: str = "", command: str = "") -> None:
+        super().__init__(message, advice=advice, command=command)
         self.path = path
 
 
@@ -111,8 +122,8 @@ class TimestampError(DecodeError, IndexError):
 class StorageError(SmaltiError, OSError):
     """Bytes named by a URI cannot be read or written."""
 
-    def __init__(self, message: str, *, uri: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, uri: str | None = None, advice: str = "", command: str = "") -> None:
+        super().__init__(message, advice=advice, command=command)
         self.uri = uri
 
 
@@ -153,8 +164,8 @@ class ConflictError(VersionError):
 class CheckFailed(SmaltiError):
     """The mask checks found errors; `report` has them."""
 
-    def __init__(self, message: str, *, report: Any = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, report: Any = None, advice: str = "", command: str = "") -> None:
+        super().__init__(message, advice=advice, command=command)
         self.report = report
 
 

@@ -23,7 +23,7 @@ def test_a_store_is_made_by_its_first_write(tmp_path: Path) -> None:
     place = tmp_path / "a" / "store"
     with smalti.open(place) as store:
         assert (list(store), len(store), "drive" in store, store.is_made) == ([], 0, False, False)
-        with pytest.raises(StorageError, match=r"there is no store at .*smalti dataset create"):
+        with pytest.raises(StorageError, match=r"there is no store at .*create_dataset"):
             store["drive"]
         assert not place.parent.exists()
         store.create_dataset("drive").create_version("v1")
@@ -82,7 +82,8 @@ def test_verbs_that_read_refuse_it_and_leave_no_trace(
     (tmp_path / "here" / "notes.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
     for place in ("typo", "here"):
-        assert f"there is no store at {tmp_path / place}" in refused(capsys, *words, "--store", place)
+        said = refused(capsys, *words, "--store", place)
+        assert f"there is no store at {tmp_path / place}; check the name, or make one: `smalti dataset create" in said
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["here", "here/notes.txt"]
 
 

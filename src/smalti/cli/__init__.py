@@ -95,7 +95,9 @@ _ADVICE = {
 
 def _sentence(error: Exception) -> str:
     """What to tell people: errors of the operating system name the file first and say what to do."""
-    if isinstance(error, SmaltiError) or not isinstance(error, OSError) or error.errno is None:
+    if isinstance(error, SmaltiError):
+        return error.on_command_line
+    if not isinstance(error, OSError) or error.errno is None:
         return str(error)
     said = _ADVICE.get(error.errno, (error.strerror or str(error)).lower())
     return f"{os.fsdecode(error.filename)}: {said}" if isinstance(error.filename, (str, bytes)) else said

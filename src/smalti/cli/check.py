@@ -43,12 +43,16 @@ def check_command(
     if as_json_text:
         click.echo(report.to_json())
     else:
-        print_report(report, None if show_all else SHOWN)
+        print_report(report, None if show_all else SHOWN, rest="--all shows them")
     return 0 if report.ok else 1
 
 
-def print_report(report: Report, most: int | None = SHOWN) -> None:
-    """The findings by code, worst first; `most` of each."""
+def print_report(report: Report, most: int | None = SHOWN, *, rest: str = "--json lists them") -> None:
+    """The findings by code, worst first; `most` of each.
+
+    Args:
+        rest: how the verb that prints shows the others.
+    """
     marks = {
         "error": click.style("error", fg="red", bold=True),
         "warning": click.style("warning", fg="yellow"),
@@ -61,6 +65,6 @@ def print_report(report: Report, most: int | None = SHOWN) -> None:
             say(f"  {finding.where}")
             say(f"    {finding.message}")
         if most is not None and len(findings) > most:
-            say(f"  … {len(findings) - most} more (--all shows them)")
+            say(f"  … {len(findings) - most} more ({rest})")
         say(f"  → {findings[0].hint}")
     say(repr(report))

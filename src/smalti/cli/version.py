@@ -158,7 +158,7 @@ def report(reference: str, show_all: bool, store_uri: str | None, as_json_text: 
     if as_json_text:
         as_json(kept)
     else:
-        print_report(found, None if show_all else 5)
+        print_report(found, None if show_all else 5, rest="--all shows them")
     return 0 if found.ok else 1
 
 
@@ -184,8 +184,8 @@ def publish(reference: str, checked: bool, force: bool, facts: bool, store_uri: 
                 as_json({"published": None, "error": str(refused), "report": _report(draft)})
                 return 1
             if isinstance(refused.report, Report):
-                print_report(refused.report)
-            click.echo(f"smalti: {refused}; here: --force", err=True)
+                print_report(refused.report, rest=f"smalti version report {reference} --all shows them")
+            click.echo(f"smalti: {refused.on_command_line}", err=True)
             return 1
         row = version_row(draft)
     answer(row, as_json_text, f"published {reference}")

@@ -42,7 +42,7 @@ def list_(store_uri: str | None, as_json_text: bool) -> None:
             ],
         )
     else:
-        say("no views yet; make one: smalti view save NAME DATASET@VERSION QUERY")
+        say("no views yet; make one: smalti view save NAME DATASET@VERSION --query QUERY")
 
 
 @view.command()

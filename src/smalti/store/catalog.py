@@ -231,7 +231,7 @@ class Catalog:
             raise
         if standing.token != lease.token:
             raise VersionError(
-                f"version {version} is being written by {standing.owner!r} until "
+                f"version {self._spoken(version)} is being written by {standing.owner!r} until "
                 f"{standing.expires:%Y-%m-%d %H:%M:%S} UTC; wait for it, or try again then"
             )
         return lease
@@ -246,7 +246,7 @@ class Catalog:
                 "it was released" if holder is None else f"{holder.owner!r} has it until {holder.expires:%H:%M:%S} UTC"
             )
             raise VersionError(
-                f"the lease of {lease.owner!r} on version {lease.version} is lost: {found}; stop, and start again"
+                f"the lease of {lease.owner!r} on version {self._spoken(lease.version)} is lost: {found}; stop, and start again"
             )
         return renewed
 
@@ -435,6 +435,12 @@ class Catalog:
 
     def _missing(self, kind: type[Row], key: str) -> VersionError:
         return VersionError(f"no {_noun(kind)} {key!r} in this catalog; was it deleted, or is this another store?")
+
+    def _spoken(self, version: str) -> str:
+        """DATASET@VERSION, as people name it; its id where that is gone."""
+        row = self.connect().get(VersionRow, version)
+        dataset = None if row is None else self.connect().get(DatasetRow, row.dataset)
+        return version if row is None or dataset is None else f"{dataset.name}@{row.name}"
 
     def _misfit(self, kind: type[Row], key: str, expect_state: States) -> VersionError:
         """Why a change was refused: the row is missing, or in another state."""

@@ -121,7 +121,10 @@ class Dataset:
         by_id = next((row for row in known if row.uuid == name), None)
         if by_id is None:
             names = ", ".join(repr(row.name) for row in known[-8:]) or "none yet"
-            raise VersionError(f"dataset {self.name!r} has no version {name!r}; it has {names}")
+            raise VersionError(
+                f"dataset {self.name!r} has no version {name!r}; it has {names}",
+                command=f"make one: smalti version create {self.name}@{name}",
+            )
         return _version(self, by_id)
 
     def __contains__(self, name: object) -> bool:
@@ -139,7 +142,11 @@ class Dataset:
         """
         drafts = [version for version in self.versions() if version.state == "draft"]
         if not drafts:
-            raise VersionError(f"dataset {self.name!r} has no draft; make one with create_version or a version's child")
+            raise VersionError(
+                f"dataset {self.name!r} has no draft",
+                advice="make one with create_version or a version's child",
+                command=f"make one: smalti version create {self.name}@VERSION",
+            )
         return drafts[-1]
 
     def create_version(
@@ -216,7 +223,9 @@ class Dataset:
         found = self._resolve(version)
         if found.row.state != "draft" and not force:
             raise VersionFrozen(
-                f"version {self.name}@{found.name} is {found.row.state}; deleting it needs force=True, and cannot be undone"
+                f"version {self.name}@{found.name} is {found.row.state}",
+                advice="deleting it needs force=True, and cannot be undone",
+                command="deleting it needs --force, and cannot be undone",
             )
         children = [v.name for v in self.versions() if found.id in v.row.parents]
         if children:

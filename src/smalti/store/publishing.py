@@ -77,8 +77,9 @@ def _checked(version: "DatasetVersion", check: Any, force: bool) -> Any:
         version.require_draft()  # the handle has the report
         count = len(errors) if hasattr(errors, "__len__") else errors
         raise CheckFailed(
-            f"version {version.dataset.name}@{version.name} is not published: its masks have {count} error(s); "
-            "correct them, or publish(..., force=True)",
+            f"version {version.dataset.name}@{version.name} is not published: its masks have {count} error(s)",
+            advice="correct them, or publish(..., force=True)",
+            command="correct them, or give --force",
             report=report,
         )
     return plain

@@ -100,9 +100,11 @@ class Store:
         """
         if not self.is_made:
             raise StorageError(
-                f"there is no store at {self.uri}; check the name, or make one: `smalti dataset create NAME --store "
-                f"{self.uri}`, or `smalti import PATH --to DATASET@VERSION --store {self.uri}`",
+                f"there is no store at {self.uri}",
                 uri=self.uri,
+                advice="check the name, or make one with create_dataset",
+                command=f"check the name, or make one: `smalti dataset create NAME --store {self.uri}`, or "
+                f"`smalti import PATH --to DATASET@VERSION --store {self.uri}`",
             )
 
     @property
@@ -203,7 +205,9 @@ class Store:
         published = [version.name for version in found.versions() if version.state == "published"]
         if published and not force:
             raise VersionError(
-                f"dataset {found.name!r} has published versions ({', '.join(published[:5])}); deleting it needs force=True"
+                f"dataset {found.name!r} has published versions ({', '.join(published[:5])})",
+                advice="deleting it needs force=True",
+                command="deleting it needs --force, and cannot be undone",
             )
         for _, version in reversed(found.tree()):
             found.delete_version(version, force=force)

@@ -110,8 +110,9 @@ class DatasetVersion:
         row = self.row
         if row.state != "draft":
             raise VersionFrozen(
-                f"version {self.dataset.name}@{row.name} is {row.state}, and only a draft can change; "
-                f"draft a child with dataset[{row.name!r}].child(...)"
+                f"version {self.dataset.name}@{row.name} is {row.state}, and only a draft can change",
+                advice=f"draft a child with dataset[{row.name!r}].child(...)",
+                command=f"draft a child: smalti version create {self.dataset.name}@NEW --parent {row.name}",
             )
         return row
 
@@ -163,7 +164,9 @@ class DatasetVersion:
         found = from_rows(self.rows().find([str(frame_id)], TRUTH.names))
         if not found:
             raise FrameError(
-                f"version {self.dataset.name}@{self.name} has no frame {frame_id!r}; list them with .frame_ids()"
+                f"version {self.dataset.name}@{self.name} has no frame {frame_id!r}",
+                advice="list them with .frame_ids()",
+                command=f"list them: smalti frames list {self.dataset.name}@{self.name}",
             )
         return found[0]
 

@@ -33,7 +33,11 @@ def look_up(dataset: str, version: str | None, project: str | None, store: Any =
         return found[version]
     versions = found.versions()
     if not versions:
-        raise VersionError(f"dataset {dataset!r} has no versions yet; make one with create_version")
+        raise VersionError(
+            f"dataset {dataset!r} has no versions yet",
+            advice="make one with create_version",
+            command=f"make one: smalti version create {dataset}@VERSION",
+        )
     published = [each for each in versions if each.is_published]
     return (published or versions)[-1]
 
