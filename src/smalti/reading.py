@@ -1,6 +1,6 @@
 """Frame files → handles: one frame, a list of frames, or JSON-lines."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,7 @@ def read_frames(
     folder = base or _folder(str(path))
     if str(path).lower().endswith(_LINE_ENDINGS):
         with storage.open_uri(str(path)) as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                record = _tried(wire.load, line.strip(), f"{path}:{number}", on_error)
-                if record is not None:
-                    yield handle_of(record, base=folder)
+            yield from read_lines(file, where=str(path), base=folder, on_error=on_error)
         return
     raw, where, _ = _text(Path(path) if isinstance(path, Path) else str(path), is_path=True)
     found = _frames_in(raw, where)
@@ -71,6 +66,32 @@ def read_frames(
                 yield handle_of(record, base=folder)
     else:
         yield handle_of(wire.load(raw, where=where), base=folder)
+
+
+def read_lines(
+    lines: Iterable[bytes],
+    *,
+    where: str,
+    base: str | None = None,
+    on_error: Callable[[FrameError], None] | None = None,
+) -> Iterator[SingleFrame | FrameGroup]:
+    """The frames in lines of JSON, which may come from a pipe; empty lines are passed over.
+
+    Args:
+        lines: one frame each.
+        where: what messages call the place.
+        base: what relative URIs are relative to; default: the working folder.
+        on_error: called with what is wrong with a frame, which is left out; default: it is raised.
+
+    Raises:
+        FrameError: with the line of the first fault.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        record = _tried(wire.load, line.strip(), f"{where}:{number}", on_error)
+        if record is not None:
+            yield handle_of(record, base=base or ".")
 
 
 def _tried(

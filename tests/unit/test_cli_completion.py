@@ -10,6 +10,7 @@ from click.shell_completion import ShellComplete
 
 from smalti.cli import cli, main
 from smalti.store import open_store
+from smalti.testing import frame
 
 
 @pytest.fixture
@@ -53,6 +54,41 @@ def test_verbs_options_datasets_and_versions_complete() -> None:
     assert completed("frames", "list", "drive@") == ["drive@v1", "drive@v2"]
     assert completed("version", "diff", "drive@v1", "") == ["v1", "v2"]
     assert completed("version", "merge", "drive@v1", "--rule", "") == ["error", "ours", "theirs"]
+
+
+@pytest.mark.usefixtures("store")
+def test_another_version_completes_after_an_option() -> None:
+    assert completed("version", "create", "drive@v3", "--parent", "") == ["v1", "v2"]
+    assert completed("version", "merge", "drive@v2", "--base", "") == ["v1", "v2"]
+
+
+def test_views_complete_where_they_are_asked(store: Path) -> None:
+    with open_store(store) as home:
+        mine = home["drive"]["v1"].view("")
+        mine.name = "mine"
+        mine.store(home)
+    for verb in ("show", "publish", "explain", "clone", "export", "delete"):
+        assert completed("view", verb, "") == ["mine"]
+    assert completed("view", "save", "other", "d") == ["drive@v1", "drive@v2"]
+    for verb in ("stats", "export", "evaluate"):
+        assert completed(verb, "") == ["drive@v1", "drive@v2", "walk@v1", "mine"]
+        assert completed(verb, "drive@") == ["drive@v1", "drive@v2"]
+    assert completed("evaluate", "predicted", "seg", "--in", "m") == ["mine"]
+
+
+@pytest.mark.usefixtures("store")
+def test_what_no_store_has_is_a_path() -> None:
+    (found,) = ShellComplete(cli, {}, "smalti", "_X").get_completions(["stats"], "./fra")
+    assert (found.type, found.value) == ("file", "./fra")
+
+
+def test_frames_complete_by_their_ids(store: Path) -> None:
+    with open_store(store) as home:
+        home["drive"]["v2"].add_frames([frame(number) for number in (1, 2, 11)])
+    assert completed("frames", "show", "drive@v2", "") == ["f0001", "f0002", "f0011"]
+    assert completed("frames", "delete", "drive@v2", "f0001", "f001") == ["f0011"]
+    assert completed("version", "diff", "drive@v2", "v1", "--frame", "f000") == ["f0001", "f0002"]
+    assert completed("frames", "show", "drive@v2", "it's") == []
 
 
 def test_a_store_that_is_not_there_completes_to_nothing_and_is_not_made(

@@ -30,7 +30,7 @@ _VERBS = {
         "Versions: create, list, tree, show, publish, snapshot, diff, merge, delete.",
     ),
     "frames": ("smalti.cli.frames", "frames", "Frames of a version: add, list, show, export, delete, facts."),
-    "store": ("smalti.cli.store", "store", "Stores: maintain, verify, backup, restore, purge."),
+    "store": ("smalti.cli.store", "store", "Stores: maintain, verify, backup, restore, purge, audit."),
     "query": ("smalti.cli.query", "query", "Which frames of a version match."),
     "view": ("smalti.cli.view", "view", "Stored views: list, show, save, clone, export, explain, publish, delete."),
     "split": ("smalti.cli.query", "split", "Deal frames into train, val, test."),

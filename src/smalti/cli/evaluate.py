@@ -14,7 +14,7 @@ from smalti.blend import overlay
 from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, check_output, json_option, progress, say, table
 from smalti.cli.picking import view_of
-from smalti.cli.stores import store_option
+from smalti.cli.stores import complete_what, store_option
 from smalti.errors import DecodeError, SmaltiError
 from smalti.evaluate import Scores, evaluate
 from smalti.formats.folder import read_folder
@@ -41,9 +41,15 @@ class _Side:
 
 
 @click.command("evaluate")
-@click.argument("predictions")
-@click.argument("truth")
-@click.option("--in", "where", metavar="WHAT", help="PREDICTIONS and TRUTH are ids of masks of these frames.")
+@click.argument("predictions", shell_complete=complete_what)
+@click.argument("truth", shell_complete=complete_what)
+@click.option(
+    "--in",
+    "where",
+    metavar="WHAT",
+    shell_complete=complete_what,
+    help="PREDICTIONS and TRUTH are ids of masks of these frames.",
+)
 @click.option("--mask", "mask_id", help="Mask id of the predictions.")
 @click.option("--truth-mask", "truth_mask_id", help="Mask id of the truth; default: as --mask.")
 @click.option("--legend", type=click.Path(), help="For folders: the legend of both.")

@@ -9,6 +9,7 @@ import click
 from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
 from smalti.cli.picking import view_row
+from smalti.cli.stores import complete_what
 from smalti.errors import ExportLoss, VersionError
 from smalti.formats import FORMATS
 from smalti.formats.losses import TOPICS
@@ -93,7 +94,7 @@ def _numbers(what: str, store_uri: str | None) -> "Legend | None":
 
 
 @click.command("export")
-@click.argument("what")
+@click.argument("what", shell_complete=complete_what)
 @click.argument("out", type=click.Path())
 @click.option("--format", "layout", type=click.Choice(list(FORMATS)), required=True, help="The layout to write.")
 @click.option("--query", help="Only the frames that this query selects.")

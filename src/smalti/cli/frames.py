@@ -1,5 +1,6 @@
 """`smalti frames`: add, list, show, export, delete, facts."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,9 +10,9 @@ import click
 
 from smalti import wire
 from smalti.cli.output import answer, as_json, check_output, json_option, progress, say, table
-from smalti.cli.stores import opened, store_option, version_argument
+from smalti.cli.stores import frames_of, opened, store_option, version_argument
 from smalti.formats.folder import read_folder
-from smalti.reading import read_frames
+from smalti.reading import read_frames, read_lines
 
 __all__ = ["frames"]
 
@@ -40,7 +41,8 @@ def add(
 ) -> int:
     """Add the frames in PATHS; same ids are replaced.
 
-    PATHS: JSON, JSON-lines, Arrow or Parquet files, or folders of images and masks.
+    PATHS: JSON, JSON-lines, Arrow or Parquet files, or folders of images and masks; - reads JSON-lines from standard
+    input.
     """
     with opened(store_uri) as store, progress("adding") as advance:
         version = store.version(reference)
@@ -103,7 +105,7 @@ def _row(record: Any) -> dict[str, Any]:
 
 @frames.command()
 @version_argument()
-@click.argument("frame_id")
+@click.argument("frame_id", shell_complete=frames_of("reference"))
 @store_option
 @json_option
 def show(reference: str, frame_id: str, store_uri: str | None, as_json_text: bool) -> None:
@@ -127,7 +129,7 @@ def export(reference: str, output: str, store_uri: str | None, as_json_text: boo
 
 @frames.command()
 @version_argument()
-@click.argument("ids", nargs=-1, required=True)
+@click.argument("ids", nargs=-1, required=True, shell_complete=frames_of("reference"))
 @store_option
 @json_option
 def delete(reference: str, ids: tuple[str, ...], store_uri: str | None, as_json_text: bool) -> None:
@@ -165,7 +167,9 @@ def _is_table(path: str) -> bool:
 
 def _all(paths: Iterable[str]) -> Iterator[Any]:
     for path in paths:
-        if Path(path).is_dir():
+        if path == "-":
+            yield from read_lines(sys.stdin.buffer, where="standard input")
+        elif Path(path).is_dir():
             yield from read_folder(Path(path).resolve()).annotated()
         elif _is_table(path):
             from smalti.store.transfer import records_of

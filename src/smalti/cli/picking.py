@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["local", "view_of", "view_row"]
 
 
-def local(store: Any) -> "Store":
+def local(store: Any, what: str = "stored views are managed") -> "Store":
     """The store itself.
+
+    Args:
+        store: what `opened` gave.
+        what: is done where only the store can do it, for the message.
 
     Raises:
         VersionError: it is a server.
     """
     if not hasattr(store, "catalog"):
-        raise VersionError(f"{store!r} is a server; stored views are managed on the store itself, or in its web pages")
+        raise VersionError(f"{store!r} is a server; {what} on the store itself, or in its web pages")
     found: Store = store
     return found
 

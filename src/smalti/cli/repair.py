@@ -12,6 +12,7 @@ from smalti import wire
 from smalti.cli.exporting import frames_of
 from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
+from smalti.cli.stores import complete_what
 from smalti.formats.building import explained
 from smalti.frames import SingleFrame
 from smalti.repairing import MaskRepair, repair_frames
@@ -22,7 +23,7 @@ SHOWN = 12
 
 
 @click.command("repair")
-@click.argument("what")
+@click.argument("what", shell_complete=complete_what)
 @click.argument("out", type=click.Path())
 @click.option("--legend", type=click.Path(exists=True), help="A legend file; fills in what the frames do not say.")
 @click.option("--shift", is_flag=True, help="Let indices that fit only when moved by one be moved.")

@@ -10,7 +10,7 @@ import click
 
 from smalti.cli.output import as_json, check_output, json_option, progress, say, table
 from smalti.cli.picking import view_of
-from smalti.cli.stores import store_option
+from smalti.cli.stores import complete_what, store_option
 from smalti.errors import MaskReferenceError
 from smalti.plots import page
 
@@ -24,7 +24,7 @@ _COLUMNS = ("label", "pixels", "pixel_share", "frames", "mean_share", "share_p10
 
 
 @click.command()
-@click.argument("what", nargs=-1, required=True, metavar="WHAT... [QUERY]")
+@click.argument("what", nargs=-1, required=True, metavar="WHAT... [QUERY]", shell_complete=complete_what)
 @click.option("--query", "text", default="", help="Only frames that match.")
 @click.option("--mask", "mask_id", help="Count only masks with this id.")
 @click.option("--legend", type=click.Path(), help="For folders: the legend file.")

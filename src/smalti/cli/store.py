@@ -1,10 +1,17 @@
-"""`smalti store`: maintain, verify, backup, restore, purge."""
+"""`smalti store`: maintain, verify, backup, restore, purge, audit."""
+
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from smalti.cli.output import answer, json_option, progress, table
-from smalti.cli.stores import opened, store_option
+from smalti.cli.output import answer, as_json, json_option, progress, say, table
+from smalti.cli.picking import local
+from smalti.cli.stores import complete_datasets, opened, store_option
+from smalti.errors import VersionError
+
+if TYPE_CHECKING:
+    from smalti.store.catalog import Catalog
 
 __all__ = ["store"]
 
@@ -78,6 +85,64 @@ def restore(source: str, store_uri: str | None, as_json_text: bool) -> None:
     with opened(store_uri, may_be_new=True) as mine:
         target = mine.uri
     _copied(source, target, f"from {source}", as_json_text)
+
+
+@store.command()
+@click.option("--dataset", "name", shell_complete=complete_datasets, help="Only what was done to this dataset.")
+@click.option("--what", help="Only this, e.g. purge.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@store_option
+@json_option
+def audit(name: str | None, what: str | None, limit: int, store_uri: str | None, as_json_text: bool) -> None:
+    """Show who did what and why, newest first: purges, deletions, publishes, edits over a server."""
+    with opened(store_uri) as found:
+        catalog = local(found, "the audit trail is read").catalog
+        dataset = None if name is None else found[name].id
+        names = {row.uuid: row.name for row in catalog.list_datasets()}
+        rows: list[dict[str, Any]] = [
+            {
+                "when": str(row.when),
+                "who": row.who,
+                "what": row.what,
+                "dataset": names.get(row.dataset or "", row.dataset),
+                "version": row.version and _version_name(catalog, row.version),
+                "detail": row.detail,
+            }
+            for row in catalog.audit(dataset=dataset, what=what, limit=limit)
+        ]
+    if as_json_text:
+        as_json(rows)
+    elif rows:
+        cells = [
+            (
+                r["when"][:19],
+                r["who"],
+                r["what"],
+                "@".join(filter(None, (r["dataset"], r["version"]))),
+                _details(r["detail"]),
+            )
+            for r in rows
+        ]
+        table(("when", "who", "what", "where", "details"), cells)
+    else:
+        say("nothing was written down")
+
+
+def _version_name(catalog: "Catalog", uuid: str) -> str:
+    """The name of a version, deleted ones too; its id where nothing is known any more."""
+    try:
+        return catalog.get_version(uuid).name
+    except VersionError:
+        return uuid
+
+
+def _details(detail: dict[str, Any]) -> str:
+    """What is noted beside an entry, on one line; of lists the first few."""
+    said = []
+    for key, value in detail.items():
+        shown = [*value[:3], f"… {len(value) - 3} more"] if isinstance(value, list) and len(value) > 4 else value
+        said.append(f"{key}: {shown if isinstance(shown, str) else msgspec.json.encode(shown).decode()}")
+    return ", ".join(said)
 
 
 @store.command()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from smalti.errors import SmaltiError, VersionError
 
@@ -13,9 +14,14 @@ if TYPE_CHECKING:
     from smalti.store import Dataset, DatasetVersion
 
 __all__ = [
+    "complete_datasets",
+    "complete_versions",
+    "complete_views",
+    "complete_what",
     "completed",
     "dataset_argument",
     "dataset_row",
+    "frames_of",
     "opened",
     "split_reference",
     "store_option",
@@ -80,39 +86,89 @@ def completed(context: click.Context, list_: Callable[[Any], list[str]], begun: 
         return []
 
 
-def _datasets(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+def _versions_in(store: Any, begun: str) -> list[str]:
+    """Every DATASET@VERSION, of one dataset where it is written already."""
+    dataset = begun.rpartition("@")[0]
+    meant = [store[dataset]] if dataset else list(store)
+    return [f"{dataset or found.name}@{version.name}" for found in meant for version in found.versions()]
+
+
+def _views_in(store: Any) -> list[str]:
+    return [row.name for row in store.catalog.list_views()] if hasattr(store, "catalog") else []
+
+
+def complete_datasets(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Completes DATASET."""
     return completed(context, lambda store: [dataset.name for dataset in store], begun)
 
 
-def _versions(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-    dataset = begun.rpartition("@")[0]
+def complete_versions(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Completes DATASET@VERSION."""
+    return completed(context, lambda store: _versions_in(store, begun), begun)
+
+
+def complete_views(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Completes the name of a stored view."""
+    return completed(context, _views_in, begun)
+
+
+def complete_what(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Completes what verbs on frames take: DATASET@VERSION or a stored view; a path where the store has no such name."""
 
     def listed(store: Any) -> list[str]:
-        """Every DATASET@VERSION, of one dataset where it is written already."""
-        meant = [store[dataset]] if dataset else list(store)
-        return [f"{dataset or found.name}@{version.name}" for found in meant for version in found.versions()]
+        return _versions_in(store, begun) if "@" in begun else [*_versions_in(store, begun), *_views_in(store)]
 
-    return completed(context, listed, begun)
+    found = completed(context, listed, begun)
+    return [CompletionItem(name) for name in found] or [CompletionItem(begun, type="file")]
+
+
+def _named(context: click.Context, argument: str) -> str:
+    """What the line so far says for an argument."""
+    # In front of an option that waits for its value click leaves the arguments as they were typed.
+    return str(context.params.get(argument) or next(iter(context.args), ""))
 
 
 def versions_of(argument: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
     """Completes the name of another version of the dataset that an earlier argument names."""
 
     def complete(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-        dataset = str(context.params.get(argument) or "").rpartition("@")[0]
+        dataset = _named(context, argument).rpartition("@")[0]
         return completed(context, lambda store: [version.name for version in store[dataset].versions()], begun)
 
     return complete
 
 
+def frames_of(argument: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Completes the id of a frame of the version that an earlier argument names."""
+
+    def complete(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+        def listed(store: Any) -> list[str]:
+            from smalti.store.engine import quoted
+
+            version = store.version(_named(context, argument))
+            if not hasattr(version, "rows"):
+                return []  # a server would send every id
+            where = f"starts_with(id, {quoted(begun)})" if begun else None
+            batches = version.rows().scan(["id"], where, limit=_MOST_IDS)
+            return sorted(name for batch in batches for name in batch.column("id").to_pylist())
+
+        return completed(context, listed, begun)
+
+    return complete
+
+
+_MOST_IDS = 200
+"""Frame ids that a shell is offered: more are not looked through, and a version may have millions."""
+
+
 def dataset_argument(name: str = "name") -> Callable[[Command], Command]:
     """The argument DATASET, which completes."""
-    return click.argument(name, metavar="DATASET", shell_complete=_datasets)
+    return click.argument(name, metavar="DATASET", shell_complete=complete_datasets)
 
 
 def version_argument(name: str = "reference", metavar: str = "DATASET@VERSION") -> Callable[[Command], Command]:
     """The argument DATASET@VERSION, which completes."""
-    return click.argument(name, metavar=metavar, shell_complete=_versions)
+    return click.argument(name, metavar=metavar, shell_complete=complete_versions)
 
 
 # ------------------------------------------------------------------------------------------------------------- listing

@@ -10,6 +10,7 @@ from smalti.cli.legends import read_legend
 from smalti.cli.output import answer, as_json, json_object, json_option, progress, say, table
 from smalti.cli.stores import (
     dataset_argument,
+    frames_of,
     opened,
     split_reference,
     store_option,
@@ -256,7 +257,12 @@ def describe(
 @version.command()
 @version_argument("before")
 @click.argument("after", metavar="VERSION", shell_complete=versions_of("before"))
-@click.option("--frame", "frame_id", help="What changed inside this frame, mask pixels included.")
+@click.option(
+    "--frame",
+    "frame_id",
+    shell_complete=frames_of("before"),
+    help="What changed inside this frame, mask pixels included.",
+)
 @store_option
 @json_option
 def diff(before: str, after: str, frame_id: str | None, store_uri: str | None, as_json_text: bool) -> None:
@@ -265,10 +271,13 @@ def diff(before: str, after: str, frame_id: str | None, store_uri: str | None, a
     with opened(store_uri) as store:
         found = store[dataset].diff(name, after.rpartition("@")[2])
         if frame_id is not None:
-            frame = found.frame(frame_id)
-            inside = {key: msgspec.to_builtins(getattr(frame, key)) for key in ("meta", "sources", "rois", "masks")}
-            inside["mask_pixels"] = msgspec.to_builtins(frame.mask_pixels())
-            as_json({"frame": frame_id, **inside})
+            from smalti.cli.changes import frame_changes, say_frame_changes
+
+            inside = found.frame(frame_id)
+            if as_json_text:
+                as_json(frame_changes(inside))
+            else:
+                say_frame_changes(inside)
             return
         facts = {"added": list(found.added), "removed": list(found.removed), "changed": list(found.changed)}
     if as_json_text:
@@ -285,7 +294,9 @@ def diff(before: str, after: str, frame_id: str | None, store_uri: str | None, a
 @version.command()
 @version_argument("ours", "DATASET@OURS")
 @click.argument("theirs", shell_complete=versions_of("ours"))
-@click.option("--base", help="What both started from; default: their nearest common ancestor.")
+@click.option(
+    "--base", shell_complete=versions_of("ours"), help="What both started from; default: their nearest common ancestor."
+)
 @click.option("--rule", type=click.Choice(["error", "ours", "theirs"]), default="error", show_default=True)
 @click.option("--name", help="Of the draft child, where OURS is published.")
 @store_option

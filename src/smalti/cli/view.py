@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from smalti.cli.output import as_json, check_output, json_option, say, table
+from smalti.cli.output import answer, as_json, check_output, json_option, say, table
 from smalti.cli.picking import local, view_row
-from smalti.cli.stores import opened, store_option
+from smalti.cli.stores import complete_versions, complete_views, opened, store_option
 from smalti.errors import QueryError, VersionError
 
 if TYPE_CHECKING:
+    from smalti.explain import MaskTable
     from smalti.store.rows import ViewRow
     from smalti.view import DataView
 
@@ -46,7 +47,7 @@ def list_(store_uri: str | None, as_json_text: bool) -> None:
 
 
 @view.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_views)
 @store_option
 @json_option
 def show(name: str, store_uri: str | None, as_json_text: bool) -> None:
@@ -71,7 +72,7 @@ def show(name: str, store_uri: str | None, as_json_text: bool) -> None:
 
 @view.command()
 @click.argument("name")
-@click.argument("references", metavar="DATASET@VERSION...", nargs=-1)
+@click.argument("references", metavar="DATASET@VERSION...", nargs=-1, shell_complete=complete_versions)
 @click.option("--query", "queries", multiple=True, help="A filter in the one-string form; several are joined by OR.")
 @click.option("--spec", "spec_path", type=click.Path(exists=True, dir_okay=False), help="A view as JSON, instead.")
 @click.option("--label", "labels", multiple=True, metavar="LABEL=NUMBER", help="The class number of a label.")
@@ -125,29 +126,38 @@ def save(
 
 
 @view.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_views)
 @click.option("--limit", type=click.IntRange(1), help="Look at so many frames of each version only.")
 @store_option
-def explain(name: str, limit: int | None, store_uri: str | None) -> None:
+@json_option
+def explain(name: str, limit: int | None, store_uri: str | None, as_json_text: bool) -> None:
     """Say which value of which mask of which version becomes which class."""
     with opened(store_uri) as store:
-        told = StringIO()
-        _load(store, view_row(store, name)).explain(told, limit=limit)
-    say(told.getvalue().rstrip("\n"))
+        found = _load(store, view_row(store, name)).explain(StringIO(), limit=limit)
+    answer({"tables": [_rows(table) for table in found.tables], "notes": found.notes}, as_json_text, found.rstrip("\n"))
+
+
+def _rows(found: "MaskTable") -> dict[str, Any]:
+    columns = ("value", "labels", "names", "class")
+    place = {"dataset": found.dataset, "version": found.version, "mask": found.mask, "frames": found.frames}
+    return {**place, "rows": [dict(zip(columns, row, strict=True)) for row in found.table.rows()]}
 
 
 @view.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_views)
 @store_option
-def publish(name: str, store_uri: str | None) -> None:
+@json_option
+def publish(name: str, store_uri: str | None, as_json_text: bool) -> None:
     """Freeze a view; all versions that it reads must be published."""
     with opened(store_uri) as store:
-        _load(store, view_row(store, name)).publish(store)
-    say(f"published view {name}")
+        row = view_row(store, name)
+        _load(store, row).publish(store)
+        facts = _facts(store.catalog.get_view(row.uuid))
+    answer(facts, as_json_text, f"published view {name}")
 
 
 @view.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_views)
 @click.argument("new_name", metavar="NEW")
 @store_option
 @json_option
@@ -167,10 +177,11 @@ def clone(name: str, new_name: str, store_uri: str | None, as_json_text: bool) -
 
 
 @view.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_views)
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="A file; default: standard output.")
 @store_option
-def export(name: str, output: str | None, store_uri: str | None) -> None:
+@json_option
+def export(name: str, output: str | None, store_uri: str | None, as_json_text: bool) -> None:
     """Write a view as JSON, which `smalti view save NEW --spec FILE` reads."""
     if output:
         check_output(output)
@@ -181,21 +192,22 @@ def export(name: str, output: str | None, store_uri: str | None) -> None:
         as_json(found)
         return
     Path(output).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    say(f"wrote {output}")
+    answer({"view": row.name, "output": output}, as_json_text, f"wrote {output}")
 
 
 @view.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_views)
 @click.option("--force", is_flag=True, help="Also a published view.")
 @store_option
-def delete(name: str, force: bool, store_uri: str | None) -> None:
+@json_option
+def delete(name: str, force: bool, store_uri: str | None, as_json_text: bool) -> None:
     """Forget a view; its frames stay."""
     with opened(store_uri) as store:
         row = view_row(store, name)
         if row.status == "published" and not force:
             raise VersionError(f"view {row.name!r} is published; deleting it needs --force, and cannot be undone")
         store.catalog.delete_view(row.uuid)
-    say(f"deleted view {name}")
+    answer({"deleted": name}, as_json_text, f"deleted view {name}")
 
 
 def _load(store: Any, row: "ViewRow") -> "DataView":

@@ -53,11 +53,14 @@ class Change(msgspec.Struct, frozen=True):
 def changes(before: Frame | None, after: Frame | None) -> list[Change]:
     """The parts that differ, in the order in which they stand in the frame."""
     old, new = parts_of(before), parts_of(after)
-    return [
-        Change(_what(key), ".".join(key), old.get(key, MISSING), new.get(key, MISSING))
-        for key in dict.fromkeys([*old, *new])
-        if not same(old.get(key, MISSING), new.get(key, MISSING))
-    ]
+    sides = [(key, old.get(key, MISSING), new.get(key, MISSING)) for key in dict.fromkeys([*old, *new])]
+    return [Change(_what(key), ".".join(key), a, b) for key, a, b in sides if not (same(a, b) or _is_unsaid(key, a, b))]
+
+
+def _is_unsaid(key: Key, a: Any, b: Any) -> bool:
+    """Whether a field has no value on one side and the other has no such frame or source: nothing was there to change."""
+    is_field = key[0] in _FRAME_FIELDS or (key[0] == "sources" and len(key) == 3 and key[2] in _SOURCE_FIELDS)
+    return is_field and {a is MISSING, b is MISSING} == {True, False} and (a is None or b is None)
 
 
 def same(a: Any, b: Any) -> bool:
