@@ -1,9 +1,15 @@
 """`smalti dataset`: create, list, show, rename, describe, declare, delete."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from smalti.cli.output import answer, as_json, json_object, json_option, say, table
+from smalti.cli.output import agreed, answer, as_json, json_object, json_option, say, table
 from smalti.cli.stores import dataset_argument, dataset_row, opened, store_option, version_row
+from smalti.errors import VersionError
+
+if TYPE_CHECKING:
+    from smalti.store import Dataset
 
 __all__ = ["dataset"]
 
@@ -127,11 +133,29 @@ def declare(name: str, path: str, kind: str, store_uri: str | None, as_json_text
 
 @dataset.command()
 @dataset_argument()
-@click.option("--force", is_flag=True, help="Also where versions are published.")
+@click.option("--yes", is_flag=True, help="Do not ask before drafts are deleted.")
+@click.option("--force", is_flag=True, help="Also where versions are published; does not ask either.")
 @store_option
 @json_option
-def delete(name: str, force: bool, store_uri: str | None, as_json_text: bool) -> None:
+def delete(name: str, yes: bool, force: bool, store_uri: str | None, as_json_text: bool) -> None:
     """Delete a dataset with all of its versions."""
     with opened(store_uri) as store:
-        store.delete_dataset(name, force=force)
+        found = store[name]
+        if not (yes or force):
+            _ask(found)
+        store.delete_dataset(found, force=force)
     answer({"deleted": name}, as_json_text, f"deleted dataset {name}")
+
+
+def _ask(dataset: "Dataset") -> None:
+    """Whether a person agrees to lose the drafts; published versions are refused by the store itself.
+
+    Raises:
+        VersionError: nobody agrees.
+    """
+    versions = dataset.versions()
+    if not versions or any(version.state == "published" for version in versions):
+        return
+    lost = f"dataset {dataset.name!r} has {len(versions)} draft(s) with {sum(map(len, versions))} frame(s)"
+    if not agreed(f"{lost}, which cannot be brought back. Delete them?"):
+        raise VersionError(f"{lost}, which cannot be brought back; deleting them needs --yes")

@@ -13,7 +13,18 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["answer", "as_json", "check_output", "is_terminal", "json_object", "json_option", "progress", "say", "table"]
+__all__ = [
+    "agreed",
+    "answer",
+    "as_json",
+    "check_output",
+    "is_terminal",
+    "json_object",
+    "json_option",
+    "progress",
+    "say",
+    "table",
+]
 
 json_option = click.option("--json", "as_json_text", is_flag=True, help="Print JSON for programs.")
 
@@ -86,6 +97,11 @@ def check_output(path: str, endings: Sequence[str] = (), what: str = "it") -> No
 def is_terminal() -> bool:
     """Whether a person is watching."""
     return sys.stderr.isatty()
+
+
+def agreed(question: str) -> bool:
+    """Whether a person at the terminal says yes; False where nobody can be asked."""
+    return sys.stdin.isatty() and is_terminal() and click.confirm(question, err=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:

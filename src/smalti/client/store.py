@@ -217,7 +217,11 @@ class RemoteDataset(Remote):
         """
         drafts = [version for version in self.versions() if version._row["state"] == "draft"]
         if not drafts:
-            raise VersionError(f"dataset {self.name!r} has no draft; make one with create_version or a version's child")
+            raise VersionError(
+                f"dataset {self.name!r} has no draft",
+                advice="make one with create_version or a version's child",
+                command=f"make one: smalti version create {self.name}@VERSION",
+            )
         return drafts[-1]
 
     def create_version(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smalti.errors import VersionError, VersionFrozen
 from smalti.store.catalog import Catalog
+from smalti.store.names import check_name
 from smalti.store.rows import AuditRow, DatasetRow, VersionRow
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Dataset:
 
     def rename(self, name: str) -> None:
         """Give it another name; its id stays."""
+        check_name("dataset", name)
         self._row = self.catalog.update_dataset(self.id, name=name)
 
     # ---------------------------------------------------------------------------------------------- versions
@@ -168,9 +170,10 @@ class Dataset:
             prefer: for several parents, what to do where they disagree: see `merge`.
 
         Raises:
-            VersionError: the name is taken, or a parent is not published.
+            VersionError: the name is taken or cannot be said, or a parent is not published.
             ConflictError: the parents disagree and `prefer` is "error"; nothing is created.
         """
+        check_name("version", name, told_by_at=True)
         made_from = [self._resolve(parent) for parent in parents]
         for parent in made_from:
             if not parent.is_published:
@@ -292,6 +295,8 @@ class Dataset:
         from smalti.store.merge import merge
 
         parts = [self._resolve(ours), self._resolve(theirs)]
+        if parts[0].id == parts[1].id:
+            raise VersionError(f"merging {self.name}@{parts[0].name} into itself changes nothing; name another version")
         return merge(self, parts[0], parts[1], None if base is None else self._resolve(base), rule=rule, name=name)
 
     @property

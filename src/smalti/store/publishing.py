@@ -10,6 +10,7 @@ from smalti.errors import CheckFailed, VersionError
 from smalti.store.counting import compute_facts, stats_of
 from smalti.store.ingest import make_unique
 from smalti.store.maintain import tidy
+from smalti.store.names import check_name
 from smalti.store.rows import AuditRow, utc_now
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ def snapshot(version: "DatasetVersion", name: str | None, child: str | None) -> 
     if chosen == goes_on:
         raise VersionError(f"the snapshot and the draft after it would both be called {chosen!r}; name them apart")
     dataset = version.dataset
+    for new in {chosen, goes_on} - ({former} if chosen == former else set()):  # before anything is published
+        check_name("version", new, told_by_at=True)
     if chosen != former and chosen in dataset:
         raise VersionError(f"version {chosen!r} of dataset {dataset.name!r} is there already; choose another name")
     if goes_on != former and goes_on in dataset:

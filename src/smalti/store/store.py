@@ -12,6 +12,7 @@ from smalti.errors import StorageError, VersionError
 from smalti.store.catalog import Catalog, open_catalog
 from smalti.store.dataset import Dataset
 from smalti.store.lancing import local_root
+from smalti.store.names import check_name
 from smalti.store.rows import AuditRow, DatasetRow
 
 if TYPE_CHECKING:
@@ -139,10 +140,11 @@ class Store:
         """A new dataset without versions.
 
         Raises:
-            VersionError: the project has one of that name.
+            VersionError: the project has one of that name, or it cannot be said.
         """
         from smalti.store.schema import SCHEMA_REVISION
 
+        check_name("dataset", name)
         row = DatasetRow(
             name=name,
             project=project,

@@ -17,6 +17,7 @@ from smalti.records import Frame
 from smalti.store import ingest, legends
 from smalti.store.engine import Branch, where_in
 from smalti.store.ingest import Failed
+from smalti.store.names import check_name
 from smalti.store.rows import LeaseRow, VersionRow
 from smalti.store.schema import TRUTH, from_rows
 
@@ -406,6 +407,7 @@ class DatasetVersion:
 
     def rename(self, name: str) -> None:
         """Give it another name; its id stays."""
+        check_name("version", name, told_by_at=True)
         self._change({"draft", "publishing", "published"}, name=name)
 
     def describe(self, description: str | None = None, *, tags: Sequence[str] | None = None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from smalti.errors import VersionError
+from smalti.store.names import check_name
 from smalti.store.rows import ViewRow, utc_now
 from smalti.store.store import Store, default_store_uri, open_store
 from smalti.store.table import VersionTable
@@ -63,11 +64,13 @@ def save(view: DataView, store: Any = None) -> None:
         status=view.status,
         spec=view.to_spec(),
     )
-    if view.id is not None:
-        known = home.catalog.get_view(view.id)
+    known = None if view.id is None else home.catalog.get_view(view.id)
+    if known is None or known.name != view.name:
+        check_name("view", view.name, told_by_at=True)
+    if known is not None:
         if known.status == "published":
             raise VersionError(f"view {known.name!r} is published and cannot change; clone it")
-        row = msgspec.structs.replace(row, uuid=view.id, created=known.created, updated=utc_now(), extra=known.extra)
+        row = msgspec.structs.replace(row, uuid=known.uuid, created=known.created, updated=utc_now(), extra=known.extra)
     view.id = home.catalog.save_view(row).uuid
 
 
