@@ -64,6 +64,17 @@ def test_the_life_of_a_dataset(opened: Open, monkeypatch: pytest.MonkeyPatch) ->
     assert [version.name for version in data.versions()] == ["v1"]
 
 
+def test_a_place_is_no_store_before_its_first_write(opened: Open) -> None:
+    early = opened("one")
+    assert (early.datasets(), early.is_made) == ([], False)
+    with pytest.raises(StorageError, match="there is no store at"):
+        early.verify()
+    assert not opened("one").is_made
+    opened("one").create_dataset("data")
+    assert (early.is_made, [found.name for found in early]) == (True, ["data"])
+    assert early.verify().is_sound
+
+
 def test_backup_and_purge(opened: Open) -> None:
     store = opened("one")
     data = store.create_dataset("data")

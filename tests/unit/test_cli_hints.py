@@ -34,6 +34,7 @@ def said(capsys: pytest.CaptureFixture[str], place: Path, *words: str, code: int
         (("frames", "delete", "drive@v1", "x"), "draft a child: smalti version create drive@NEW --parent v1"),
         (("frames", "show", "drive@v2", "x"), "no frame 'x'; list them: smalti frames list drive@v2"),
         (("frames", "list", "drive@v9"), "it has 'v1', 'v2'; make one: smalti version create drive@v9"),
+        (("frames", "add", "walk@v1", "x.jsonl"), "it has 'drive'; make one: smalti version create walk@VERSION"),
         (("version", "delete", "drive@v1"), "drive@v1 is published; deleting it needs --force"),
         (("dataset", "delete", "drive"), "published versions (v1); deleting it needs --force"),
     ],

@@ -65,6 +65,9 @@ def test_users(tmp_path: Path) -> None:
     store, run = str(tmp_path / "s"), CliRunner().invoke
     secret = tmp_path / "secret"
     secret.write_text("a long secret\n")
+    for words in (["list", store], ["remove", "anna", store], ["change", "anna", store, "--role", "admin"]):
+        assert "there is no store at" in str(run(users, words).exception)
+    assert not Path(store).exists()
     made = run(users, ["add", "anna", store, "--role", "annotator", "--password-file", str(secret)])
     assert made.exit_code == 0, made.output
     row = open_store(store).catalog.get_user("anna")

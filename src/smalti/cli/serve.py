@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smalti.cli.output import as_json, is_terminal, json_option, say, table
-from smalti.cli.stores import opened
 from smalti.errors import StorageError
 
 if TYPE_CHECKING:
     from smalti.server.app import Server
+    from smalti.store import Store
 
 __all__ = ["serve", "users"]
 
@@ -255,6 +255,17 @@ def users() -> None:
     """Who may log in to a shared server. A running server learns of changes within seconds."""
 
 
+@contextmanager
+def _opened(uri: str | None, catalog: str | None, *, may_be_new: bool = False) -> "Iterator[Store]":
+    """The store that a server is started on, by the same two words as `smalti serve`."""
+    from smalti.store import open_store
+
+    with open_store(uri, catalog_url=catalog) as store:
+        if not may_be_new:
+            store.check_made()
+        yield store
+
+
 _STORE = click.argument("store", required=False)
 _CATALOG = click.option("--catalog", help="Database of the store's catalog.")
 _PASSWORD = click.option(
@@ -283,7 +294,7 @@ def add_user(name: str, store: str | None, role: Any, password_file: str | None,
     from smalti.store.rows import UserRow
 
     kept = hash_password(_password(password_file))
-    with opened(store, catalog=catalog, may_be_new=True) as found:  # users come before a shared store's first dataset
+    with _opened(store, catalog, may_be_new=True) as found:  # users come before a shared store's first dataset
         found.catalog.add_user(UserRow(name=name, role=role, password=kept))
     say(f"{name} may log in as {role}")
 
@@ -306,7 +317,7 @@ def change_user(name: str, store: str | None, **options: Any) -> None:
         changes["password"] = hash_password(_password(options["password_file"]))
     if not changes:
         raise click.UsageError("nothing to change: give --role or --password")
-    with opened(store, catalog=options["catalog"]) as found:
+    with _opened(store, options["catalog"]) as found:
         found.catalog.update_user(name, **changes)
     say(f"{name}: changed {', '.join(changes)}")
 
@@ -317,7 +328,7 @@ def change_user(name: str, store: str | None, **options: Any) -> None:
 @_CATALOG
 def remove_user(name: str, store: str | None, catalog: str | None) -> None:
     """Remove somebody with their keys; what they did stays in the audit trail."""
-    with opened(store, catalog=catalog) as found:
+    with _opened(store, catalog) as found:
         found.catalog.delete_user(name)
     say(f"{name} was removed")
 
@@ -328,7 +339,7 @@ def remove_user(name: str, store: str | None, catalog: str | None) -> None:
 @json_option
 def list_users(store: str | None, catalog: str | None, as_json_text: bool) -> None:
     """Who may log in."""
-    with opened(store, catalog=catalog) as found:
+    with _opened(store, catalog) as found:
         rows = found.catalog.list_users()
     if as_json_text:
         as_json([{"name": row.name, "role": row.role, "password": row.password is not None} for row in rows])

@@ -41,7 +41,7 @@ store_option = click.option(
 
 
 @contextmanager
-def opened(store_uri: str | None, *, may_be_new: bool = False, catalog: str | None = None) -> "Iterator[Any]":
+def opened(store_uri: str | None, *, may_be_new: bool = False) -> "Iterator[Any]":
     """The store that is meant (or the server that speaks for one), closed at the end.
 
     A catalog in PostgreSQL is named by the environment variable SMALTI_CATALOG: it may hold a password.
@@ -49,11 +49,10 @@ def opened(store_uri: str | None, *, may_be_new: bool = False, catalog: str | No
     Args:
         may_be_new: for verbs that write first: they make the store. To others a place that is none is an error, for what
             they would say of it is true of every mistyped name.
-        catalog: the database, where a verb has an option for it.
     """
     from smalti.opening import open as open_any
 
-    catalog = catalog or os.environ.get("SMALTI_CATALOG")
+    catalog = os.environ.get("SMALTI_CATALOG")
     is_server = (store_uri or "").startswith(("http://", "https://"))
     store: Any = open_any(store_uri, **({"catalog_url": catalog} if catalog and not is_server else {}))
     try:

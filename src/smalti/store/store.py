@@ -183,7 +183,10 @@ class Store:
             raise VersionError(f"dataset {name!r} is ambiguous: {places}; name the project, or use the id")
         self.check_made()
         known = [row.name for row in self.catalog.list_datasets()]
-        raise VersionError(f"{self!r} has no dataset {name!r}; it has {', '.join(map(repr, known[-8:])) or 'none yet'}")
+        raise VersionError(
+            f"{self!r} has no dataset {name!r}; it has {', '.join(map(repr, known[-8:])) or 'none yet'}",
+            command=f"make one: smalti version create {name}@VERSION",
+        )
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(self._find(name))
