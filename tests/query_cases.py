@@ -21,10 +21,15 @@ WORDS = [
     "x=1",
     "it's 5 %",
     "2024-10-20T08:00:00",
+    "-1",
+    ".5",
+    "true!",
+    "1e17",
+    "10000",
 ]
 SCALARS = st.one_of(
     st.sampled_from(WORDS),
-    st.sampled_from([0, 1, 3, 3.0, 2.5, 1e-7, True, False, -4, 1e20]),
+    st.sampled_from([0, 1, 3, 3.0, 2.5, 1e-7, True, False, -4, -1, 5, 0.5, 1e17, 1e20]),
     st.sampled_from(["2024-10-20", "2024-10-30T12:30", "word " * 20 + "end", "Straße Ünal"]),
 )
 PATHS = ["city", "n", "deep.a", "a", "a=b", "list"]

@@ -8,7 +8,8 @@ from tests.query_cases import many, queries
 
 from smalti.query.match import matches
 from smalti.query.nodes import Node, Not, Some, Term
-from smalti.records import Frame
+from smalti.query.values import ANY_TEXT
+from smalti.records import Frame, Source
 from smalti.store.derive import derive
 from smalti.store.engine import Branch, Engine
 from smalti.store.ingest import record_of
@@ -45,6 +46,23 @@ def _expected(tree: Node, frames: list[Frame], facts: list, labels: str) -> list
     return [f.id for f, each in zip(frames, stored, strict=True) if matches(tree, f, each, labels)]  # type: ignore[arg-type,misc]
 
 
+LOOK_ALIKES = [
+    Frame(id=f"f{i}", sources=[Source(id="s", uri="a.png")], meta={"n": value})
+    for i, value in enumerate(
+        [-1, 1, "1", "-1", 5, "5", 0.5, True, "true", "true!", 1e17, "1e17", 1e300, "1" + "0" * 150]
+    )
+]
+"""Numbers and truth values beside the texts that have the same token, or that hold the same word."""
+ASKED = [
+    Term("frame", "meta.n", text, kind)  # type: ignore[arg-type]
+    for text, kind in [
+        *((text, "word") for text in ("-1", ".5", "-5", "true!", "1e17", "1e300")),
+        ("10000" + ANY_TEXT, "wildcard"),
+    ]
+]
+
+
+@example((LOOK_ALIKES, [None] * len(LOOK_ALIKES)), [*ASKED, *map(Not, ASKED)], "either")
 @given(many(16), st.lists(queries(), min_size=20, max_size=40), st.sampled_from(["either", "written"]))
 @settings(max_examples=20, deadline=None, suppress_health_check=HEALTH, phases=PHASES)
 def test_filter_and_residue_equal_the_plain_evaluation(engine: Engine, case, trees, labels) -> None:

@@ -98,6 +98,7 @@ ON_FRAMES = [
     "meta.day:[2024-10-20T08:00:00 TO 2024-10-20T09:00:00]", "meta.day:[2024-10 TO *]", "meta.day:>2024-10-20",
     "_exists_:meta.idx", "_exists_:meta.splits", "_exists_:meta.splits.generic.set", 'meta.splits.generic.set:"train"',
     "meta.a.b:2", "meta.a.b:[1 TO 2]", "id:f00?", "id:(f001 OR f002 OR f050)", 'context_id:"drive 1"', "context_id:drive\\ 2",
+    'meta.idx:("-3" OR "-7")', "meta.idx:.7", "meta.day:17294*",
     "context_id:drive*", "timestamp:[33 TO 100}", "timestamp:66.5", "timestamp:>0", "_exists_:timestamp",
 ]  # fmt: skip
 ON_ROIS = [

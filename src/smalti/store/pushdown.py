@@ -337,11 +337,13 @@ def _meta(leaf: Leaf, path: str, columns: Columns) -> Plan:
         return Plan(_key(path), f"({promoted[0]} IS NOT NULL)" if promoted else FALSE)
     if leaf.kind == "wildcard":
         words = re.findall(r"[a-z0-9_]+", fold(leaf.text))
-        return Plan(_in_meta(words), FALSE)
-    tokens = [meta_token(path, spelling) for spelling in spellings(leaf.text)]
+        # Digits alone may be of a number, which the JSON may write in another way: 1e17 is 100000000000000000 here.
+        return Plan(_key(path) if all(map(str.isdigit, words)) else _in_meta(words), FALSE)
+    texts = spellings(leaf.text)
     words = [] if leaf.exact else analyse(leaf.text)
-    if len(words) == 1:
-        tokens.append(meta_token(path, words[0]))
+    if len(words) == 1 and _is_text(words[0]):
+        texts = (*texts, words[0])
+    tokens = [meta_token(path, each) for each in texts]
     held = has_any("meta_kv", list(dict.fromkeys(tokens)))
     # A number may also be one of a long list, which has one token for all of them.
     maybe = (
@@ -350,8 +352,13 @@ def _meta(leaf: Leaf, path: str, columns: Columns) -> Plan:
         else has_any("meta_kv", list(dict.fromkeys([*tokens, numbers_token(path)])))
     )
     # Tokens of long values are cut, and one of "a=b" may have been made of the key a or of the key a=b.
-    is_sure = "=" not in path + leaf.text and len(leaf.text) < LONGEST_META_TOKEN
+    is_sure = "=" not in path + leaf.text and all(len(each) < LONGEST_META_TOKEN for each in texts)
     return Plan(disjunction([maybe, _in_meta(words)]) if words else maybe, held if is_sure else FALSE)
+
+
+def _is_text(word: str) -> bool:
+    """Whether the token of a word is no other value's: `-1` finds the text "1", but not the number, which shares it."""
+    return as_number(word) is None and word not in ("true", "false")
 
 
 def _in_meta(words: Iterable[str]) -> str:
