@@ -343,7 +343,7 @@ class DataView(StoredView):
             QueryError: the token belongs to another view.
         """
         start = Position.read(resume) if isinstance(resume, str) else resume
-        run = self.run(start.epoch if start else epoch)
+        run = self.run(epoch if start is None else start.epoch)
         return ViewIterator(self._spec, run, shard=shard or Shard(), resume=start, output=output)
 
     def __iter__(self) -> Iterator[Any]:
@@ -382,7 +382,7 @@ class DataView(StoredView):
             QueryError: the token belongs to another view, or to windows of another length.
         """
         start = Position.read(resume) if isinstance(resume, str) else resume
-        run = ClipRun(self.run(start.epoch if start else epoch), frames, frames if step is None else step)
+        run = ClipRun(self.run(epoch if start is None else start.epoch), frames, frames if step is None else step)
         return ClipIterator(run, shard=shard or Shard(), resume=start)
 
     # ------------------------------------------------------------------------------------------------------ results

@@ -133,6 +133,15 @@ def test_epochs_differ_and_a_token_brings_its_own() -> None:
     assert first + ids(view.iterate(resume=iterator.state(), output=["id"])) == epochs[2]
 
 
+def test_a_token_of_nothing_delivered_brings_its_epoch_too() -> None:
+    view = make("random")
+    start = view.iterate(epoch=3)
+    assert ids(view.iterate(resume=start.state(), output=["id"])) == ids(view.iterate(epoch=3, output=["id"]))
+    windows = [[f.id for f in window] for window in view.clips(2, epoch=3)]
+    resumed = view.clips(2, resume=Position.read(view.clips(2, epoch=3).state()))
+    assert [[f.id for f in window] for window in resumed] == windows
+
+
 @given(
     st.integers(0, 50),
     st.sets(st.integers(0, 200), max_size=40),

@@ -470,6 +470,12 @@ def test_iteration_is_counted_and_taken_up(draft: DatasetVersion) -> None:
     view.set_initial_iteration(1)
     assert [f.id for f in view] == ["f1", "f2"]
     assert view.get_current_iteration() == 3
+    shuffled = DataView(iteration_order="random")
+    shuffled.add_query(dataset_name="pets", version_name="v1")
+    epochs = [[f.id for f in shuffled.iterate(epoch=epoch)] for epoch in range(9)]
+    assert len(set(map(tuple, epochs))) > 1
+    for epoch, expected in enumerate(epochs):
+        assert [f.id for f in shuffled.iterate(resume=shuffled.iterate(epoch=epoch).state())] == expected
 
 
 def test_labels_that_disagree_have_no_number(draft: DatasetVersion) -> None:

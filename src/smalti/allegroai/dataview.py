@@ -183,7 +183,7 @@ class DataView(ours.DataView):
     ) -> ViewIterator:
         """One epoch: see `smalti.DataView.iterate`."""
         start = Position.read(resume) if isinstance(resume, str) else resume
-        run = self.run(start.epoch if start else epoch)
+        run = self.run(epoch if start is None else start.epoch)
         if start is None and self._first:
             start = Position(run.key, run.epoch, self._first)
         return _Frames(
