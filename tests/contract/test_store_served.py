@@ -247,6 +247,7 @@ _INSIDE = {
     "lease",
     "rows",
     "note",
+    "rebuilt",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from smalti import storage, wire
-from smalti.errors import FrameError, StorageError, VersionError
+from smalti.errors import FrameError, QueryError, StorageError, VersionError
 from smalti.facts import MaskFacts
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
 from smalti.store import Dataset, DatasetVersion, Store, ingest, open_store
@@ -314,6 +314,28 @@ def test_a_purge_erases_a_frame_from_every_version_and_from_disk(data: Dataset, 
     assert store.catalog.audit()[0].detail["why"] == "asked to be forgotten"
     found["third"].add_frames([frame(60)])
     assert found["third"].publish().is_published
+
+
+def test_a_token_outlives_a_backup_and_no_purge(data: Dataset, store: Store, tmp_path: Path) -> None:
+    first = data.create_version("first")
+    first.add_frames(frames(30))
+    handle = first.publish()
+
+    def walk(place: Any, resume: str | None = None) -> Any:
+        view = open_store(place)["data"]["first"].view().set_iteration_parameters("random", random_seed=3)
+        return view.iterate(resume=resume, output=["id"])
+
+    for name in ("one", "two"):
+        iterator = walk(store.uri)
+        delivered = [next(iterator)["id"] for _ in range(10)]
+        store.backup(tmp_path / name)
+        rest = [item["id"] for item in walk(tmp_path / name, iterator.state())]
+        assert len({*delivered, *rest}) == len(delivered) + len(rest) == len(open_store(store.uri)["data"]["first"])
+        store.purge([rest[0]], who="ann", why="test")
+        with pytest.raises(QueryError, match="the frames, filters, order or seed have changed"):
+            walk(store.uri, iterator.state())
+    with pytest.raises(StorageError, match="open it again"):
+        list(handle.records())
 
 
 def test_a_purge_needs_a_reason_and_a_dead_one_is_finished(

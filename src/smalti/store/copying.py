@@ -183,7 +183,10 @@ def finish_move(store: "Store", row: DatasetRow) -> DatasetRow:
 
             stats = stats_of(store.engine_of(row).at(version.branch, head))
         pinned = head if version.state == "published" else version.head_version
-        store.catalog.update_version(uuid, base_version=base, head_version=pinned, stats=stats)
+        # Rows may lie in another order now, so what was said of their order (tokens) is refused from here on. The name
+        # goes with the version, through backups too, and is the same when this is done again after a crash.
+        extra = dict(version.extra) | {"rebuilt": row.uri.removesuffix(".lance")[-8:]}
+        store.catalog.update_version(uuid, base_version=base, head_version=pinned, stats=stats, extra=extra)
     old = store.engine_of(msgspec.structs.replace(row, uri=moving["old"]))
     if old.exists():
         old.drop()

@@ -38,7 +38,8 @@ def translated(what: str) -> Iterator[None]:
             raise ConflictError(f"{what}: other writers were faster each time; try again ({_first(text)})") from error
         if re.search(r"not found|No such file|does not exist", text, re.IGNORECASE):
             raise StorageError(
-                f"{what}: something it needs is missing ({_first(text)}); run `smalti store verify`"
+                f"{what}: something it needs is missing ({_first(text)}); a purge moves frames: if there was one since "
+                "this was opened, open it again, else run `smalti store verify`"
             ) from error
         hint = next((f"; {hint}" for words, hint in _HINTS.items() if re.search(words, text, re.IGNORECASE)), "")
         raise StorageError(f"{what}: {_first(text)}{hint}") from error

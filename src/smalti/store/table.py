@@ -26,7 +26,7 @@ from smalti.tables import Ordering
 if TYPE_CHECKING:
     from smalti.store.version import DatasetVersion
 
-__all__ = ["VersionTable", "scan"]
+__all__ = ["VersionTable", "draft_state", "scan"]
 
 Ints = NDArray[np.int64]
 _ORDER = ("context_id", "timestamp", "id")
@@ -35,6 +35,15 @@ _ROI_COLUMNS = {"roi_ls", "roi_conf"}
 _FEW_OF_ALL = 0.15
 _FEW_OF_ROIS = 0.05
 """Parts of a version up to which looking up single rows beats scanning all: less for ROIs, which are kept once read."""
+
+
+def draft_state(branch: str, number: int, rebuilt: str) -> str:
+    """What names one state of a draft: a purge counts its numbers anew."""
+    return _since(f"{branch}:{number}", rebuilt)
+
+
+def _since(state: str, rebuilt: str) -> str:
+    return f"{state}~{rebuilt}" if rebuilt else state
 
 
 class VersionTable:
@@ -47,8 +56,9 @@ class VersionTable:
         self.names = ((version.dataset.name,), (version.name,))
         self.mask_labels: Any = version.get_masks_labels() or None
         self.rows: Branch = version.rows()
-        self._is_published = version.is_published
-        stats = version.stats if self._is_published else {}
+        self.is_published = version.is_published
+        self._rebuilt = version.rebuilt
+        stats = version.stats if self.is_published else {}
         stored = stats.get("labelsets")
         self._lacking = max(0, stats["frames"] - stats["frames_with_facts"]) if "frames_with_facts" in stats else None
         self._labelsets: list[str] | None = list(stored) if stored is not None else None
@@ -60,8 +70,10 @@ class VersionTable:
 
     @property
     def fingerprint(self) -> str:
-        """A published version is itself for ever; a draft is the state that was looked at."""
-        return self.version if self._is_published else f"{self.rows.name}:{self.rows.version}"
+        """A published version is itself until a purge; a draft is the state that was looked at."""
+        if self.is_published:
+            return _since(self.version, self._rebuilt)
+        return draft_state(self.rows.name, self.rows.version, self._rebuilt)
 
     # -------------------------------------------------------------------------------------------------- choosing
     def columns(self, labels: LabelsAs = "either") -> Columns:

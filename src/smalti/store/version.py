@@ -85,6 +85,11 @@ class DatasetVersion:
         return self.state == "published"
 
     @property
+    def rebuilt(self) -> str:
+        """Names the purge that last wrote its frames anew; empty where there was none."""
+        return str(self._row.extra.get("rebuilt", ""))
+
+    @property
     def parents(self) -> list["DatasetVersion"]:
         """The versions it was made from."""
         return [self.dataset.version(uuid) for uuid in self._row.parents]

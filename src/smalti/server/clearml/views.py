@@ -9,7 +9,7 @@ from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Hub
 from smalti.server.clearml.tables import WireTable
 from smalti.store import DatasetVersion
-from smalti.store.table import VersionTable
+from smalti.store.table import VersionTable, draft_state
 from smalti.view import DataView
 
 __all__ = ["Pins", "pins_of", "spec_of", "view_of"]
@@ -116,7 +116,7 @@ class _State:
         """As that of the table, which need not be opened for it."""
         if self._table is not None:
             return self._table.fingerprint
-        return f"{self._version.row.branch}:{self._pin}"
+        return draft_state(self._version.row.branch, self._pin or 0, self._version.rebuilt)
 
     def table(self) -> VersionTable:
         """What reads it."""
@@ -132,6 +132,6 @@ def pins_of(view: DataView) -> Pins:
     """The states of the drafts that a view reads."""
     found = {}
     for table in view.tables:
-        if isinstance(table, VersionTable) and table.fingerprint != table.version:
+        if isinstance(table, VersionTable) and not table.is_published:
             found[table.version] = table.rows.version
     return found
