@@ -16,7 +16,7 @@ from smalti.query.nodes import All, Or
 from smalti.query.rules import EVERY, FilterRule
 from smalti.split import keep_parts, pick_sample
 from smalti.tables import ListTable, Table
-from smalti.viewspec import ViewSpec
+from smalti.viewspec import Narrowed, ViewSpec
 
 __all__ = ["Chosen", "ClipRun", "Counts", "Run", "choose", "count_frames", "covers", "names_of", "warn_of_lacking"]
 
@@ -184,8 +184,16 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
         at += len(every)
     chosen = Chosen(tuple(tables), _join(parts), _join(rows), _join(rules), tuple(_join(m) for m in members), lacking)
     for split in spec.splits:
+        if split.of is not None:
+            chosen = _narrowed(chosen, split.of)
         chosen = chosen.keep(keep_parts(chosen, split))
     return chosen.keep(pick_sample(chosen, spec.sample)) if spec.sample else chosen
+
+
+def _narrowed(chosen: Chosen, to: Narrowed) -> Chosen:
+    if to.sample is not None:
+        chosen = chosen.keep(pick_sample(chosen, to.sample))
+    return chosen if to.limit is None else chosen.keep(np.sort(sequence(chosen)[0][: to.limit]))
 
 
 def _filters(spec: ViewSpec, tables: Sequence[Table]) -> tuple[FilterRule, ...]:

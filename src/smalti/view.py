@@ -14,8 +14,9 @@ from smalti.explain import Explanation, explain
 from smalti.iterate import ClipIterator, Served, ViewIterator
 from smalti.mapping import ClassTable, LabelMapping, LabelSource, MappingRule
 from smalti.order import Position, Shard
+from smalti.parts import Parts, split_specs
 from smalti.query.rules import EVERY, FilterRule, LabelRule, checked_weight, label_query, label_rule
-from smalti.split import class_weights, counted, split_parts
+from smalti.split import class_weights, counted
 from smalti.stored import StoredView, look_up
 from smalti.tables import ListTable, Table, table_of
 from smalti.viewspec import Iteration, Jump, SampleRecipe, ViewEntry, ViewSpec, read_spec, write_spec
@@ -183,11 +184,11 @@ class DataView(StoredView):
         other.name = name
         return other
 
-    def _like(self, **fields: Any) -> "DataView":
-        """Another view of the same frames, with some things changed."""
+    def _like(self, *, spec: ViewSpec | None = None, **fields: Any) -> "DataView":
+        """Another view of the same frames, with another spec or some things changed."""
         other = DataView()
         other._tables = list(self._tables)
-        other._spec = msgspec.structs.replace(self._spec, **fields)
+        other._spec = spec or msgspec.structs.replace(self._spec, **fields)
         other.name, other.description, other.tags, other.project = (
             self.name,
             self.description,
@@ -431,13 +432,14 @@ class DataView(StoredView):
         limit = math.ceil(counts[largest] / (weights[largest] / total))
         return self._like(iteration=msgspec.structs.replace(self._spec.iteration, infinite=True, limit=limit))
 
-    def split(self, shares: Mapping[str, float], by: str = "context_id", *, seed: int = 0) -> dict[str, "DataView"]:
+    def split(self, shares: Mapping[str, float], by: str = "context_id", *, seed: int = 0) -> Parts:
         """Views of parts of the frames: a frame's part depends on its value of `by` and on the seed, on nothing else.
 
-        Frames that are added later do not move others, and frames of one context never fall into two parts.
+        Frames that are added later do not move others, and frames of one context never fall into two parts. Parts that
+        should have frames and have none are named in `notes` of what is returned.
         """
-        parts = split_parts(shares, by, seed)
-        return {name: self._like(splits=(*self._spec.splits, part)) for name, part in parts.items()}
+        specs = split_specs(self._spec, self.chosen, shares, by, seed)
+        return Parts({name: self._like(spec=spec) for name, spec in specs.items()}, shares, by)
 
     def sample(
         self,

@@ -9,7 +9,17 @@ from smalti.errors import QueryError
 from smalti.mapping import LabelMapping, MappingRule
 from smalti.query.rules import FilterRule
 
-__all__ = ["Iteration", "Jump", "SampleRecipe", "SplitPart", "ViewEntry", "ViewSpec", "read_spec", "write_spec"]
+__all__ = [
+    "Iteration",
+    "Jump",
+    "Narrowed",
+    "SampleRecipe",
+    "SplitPart",
+    "ViewEntry",
+    "ViewSpec",
+    "read_spec",
+    "write_spec",
+]
 
 DEFAULT_SEED = 1337
 """The seed of a random order that names none: the same for all who ask, so that workers agree."""
@@ -54,15 +64,6 @@ class ViewEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     merge_with: str | None = None
 
 
-class SplitPart(msgspec.Struct, frozen=True):
-    """The frames whose hash, by the value of a field, falls into a part of 0..1: see `DataView.split`."""
-
-    by: str
-    start: float
-    stop: float
-    seed: int = 0
-
-
 class SampleRecipe(msgspec.Struct, frozen=True, omit_defaults=True):
     """A drawn part of the frames: see `DataView.sample`."""
 
@@ -70,6 +71,30 @@ class SampleRecipe(msgspec.Struct, frozen=True, omit_defaults=True):
     seed: int = 0
     size: int | None = None
     replace: bool = False
+
+
+class Narrowed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Some of the frames of a view: those of a draw, and of these the first `limit` in sequence."""
+
+    sample: SampleRecipe | None = None
+    limit: int | None = None
+
+
+class SplitPart(msgspec.Struct, frozen=True):
+    """The frames whose hash, by the value of a field, falls into a part of 0..1: see `DataView.split`.
+
+    Attributes:
+        by: the field.
+        start, stop: the part.
+        seed: decides the hash.
+        of: what the view had been narrowed to when it was split; the hash is asked of those frames alone.
+    """
+
+    by: str
+    start: float
+    stop: float
+    seed: int = 0
+    of: Narrowed | None = None
 
 
 class ViewSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +119,9 @@ class ViewSpec(msgspec.Struct, frozen=True, kw_only=True):
 def _full(value: Any) -> Any:
     """A record with all its fields: what is written may leave out a default or not, depending on where it came from."""
     if isinstance(value, msgspec.Struct):
-        return {name: _full(getattr(value, name)) for name in value.__struct_fields__}
+        # `of` came later: where it says nothing it is left out, so that orders are what they were.
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        return {name: _full(each) for name, each in fields.items() if name != "of" or each is not None}
     return [_full(item) for item in value] if isinstance(value, tuple) else value
 
 

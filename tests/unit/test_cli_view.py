@@ -164,7 +164,9 @@ def test_a_stored_view_is_asked_and_dealt_out_like_a_version(store: smalti.Store
     done = CliRunner().invoke(query, ["mine", "--count", "--store", store.uri])
     assert done.output == "3\n"
     dealt = CliRunner().invoke(split, ["mine", "--by", "id", "--part", "a=0.5", "--part", "b=0.5", "--json", "--store", store.uri])  # fmt: skip
-    assert sum(json.loads(dealt.output).values()) == 3
+    assert sum(json.loads(dealt.stdout).values()) == 3
+    one_city = CliRunner().invoke(split, ["drive@v1", "--query", "meta.city:ulm", "--by", "meta.city", "--store", store.uri])  # fmt: skip
+    assert "got no frames of 2; frames with the same meta.city stay together" in one_city.stderr
     refused = CliRunner().invoke(query, ["mine", "label:car", "--store", store.uri])
     assert isinstance(refused.exception, VersionError)
     assert "is a stored view, which has its queries" in str(refused.exception)

@@ -318,6 +318,34 @@ class TestParts:
         assert ids(again) == ids(part)
         assert set(ids(part.split({"x": 0.5}, by="id", seed=1)["x"])) < set(ids(part))
 
+    @pytest.mark.parametrize("narrow", ["limit", "sample", "both"])
+    def test_parts_of_a_view_have_no_frames_that_it_does_not_have(self, narrow: str) -> None:
+        view = DataView([frame(i, "x", timestamp=-i) for i in range(60)], "id:f*")
+        if narrow != "limit":
+            view = view.sample(size=20, seed=4)
+        if narrow != "sample":
+            view.set_iteration_parameters(maximum_number_of_frames=10)
+        parts = view.split({"a": 0.5, "b": 0.5}, by="id")
+        found = [each for part in parts.values() for each in ids(part)]
+        assert sorted(found) == sorted(ids(view))
+        assert {name: part.count() for name, part in parts.items()} == {n: len(ids(p)) for n, p in parts.items()}
+        again = DataView.from_spec(parts["a"].to_spec(), parts["a"].tables)
+        assert ids(again) == ids(parts["a"])
+        inner = parts["a"].set_iteration_parameters(maximum_number_of_frames=3).split({"x": 0.5, "y": 0.5}, by="id")
+        assert sorted([*ids(inner["x"]), *ids(inner["y"])]) == sorted(ids(parts["a"]))
+
+    @pytest.mark.parametrize("fields", [{"order": "random"}, {"infinite": True}])
+    def test_a_limit_of_other_frames_in_each_epoch_is_not_split(self, fields: dict[str, object]) -> None:
+        view = DataView(FRAMES).set_iteration_parameters(maximum_number_of_frames=10, **fields)  # type: ignore[arg-type]
+        with pytest.raises(QueryError, match=r"sample\(size=10\)"):
+            view.split({"a": 1.0})
+        whole = view.set_iteration_parameters(maximum_number_of_frames=len(FRAMES))
+        assert whole.split({"a": 1.0})["a"].count() == len(FRAMES)
+
+    def test_the_order_of_a_part_is_what_it_was_before_parts_had_a_whole(self) -> None:
+        part = DataView(FRAMES).split({"a": 0.5}, by="id")["a"].set_iteration_parameters("random")
+        assert part.run().key == PINNED_KEY
+
 
 FACTS = {
     f"f{i:02}": [
@@ -495,4 +523,5 @@ def test_repr_is_a_summary() -> None:
     assert repr(DataView(FRAMES, "car")) == "DataView of list@frames: 1 filter, sequential"
 
 
+PINNED_KEY = "f4ef5c7650e3"
 PINNED_PLACE = 0.2247130959513608

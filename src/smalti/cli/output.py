@@ -21,6 +21,7 @@ __all__ = [
     "is_terminal",
     "json_object",
     "json_option",
+    "note",
     "progress",
     "say",
     "table",
@@ -32,6 +33,11 @@ json_option = click.option("--json", "as_json_text", is_flag=True, help="Print J
 def say(text: str = "") -> None:
     """A line for people, on standard output."""
     click.echo(text)
+
+
+def note(text: str) -> None:
+    """A remark for people on standard error, so that it stays out of what programs read."""
+    click.echo(f"note: {text}", err=True)
 
 
 def _plain(found: Any) -> Any:

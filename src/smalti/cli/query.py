@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from smalti import wire
-from smalti.cli.output import as_json, json_option, say, table
+from smalti.cli.output import as_json, json_option, note, say, table
 from smalti.cli.picking import view_of
 from smalti.cli.stores import completed, opened, store_option, version_argument
 from smalti.errors import QueryError
@@ -167,10 +167,13 @@ def split(
             Path(str(output)).mkdir(parents=True, exist_ok=True)
             with (Path(str(output)) / f"{name}.jsonl").open("wb") as file:
                 file.writelines(wire.dump_line(frame.record) for frame in part)
+        notes = found.notes
     if as_json_text:
         as_json(counts)
     else:
         table(("part", "frames"), counts.items())
+    for remark in notes:
+        note(remark)
 
 
 def _share(part: str) -> tuple[str, float]:
