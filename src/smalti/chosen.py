@@ -16,7 +16,7 @@ from smalti.query.nodes import All, Or
 from smalti.query.rules import EVERY, FilterRule
 from smalti.split import keep_parts, pick_sample
 from smalti.tables import ListTable, Table
-from smalti.viewspec import Narrowed, ViewSpec
+from smalti.viewspec import Narrowed, ViewSpec, checked_count
 
 __all__ = ["Chosen", "ClipRun", "Counts", "Run", "choose", "count_frames", "covers", "names_of", "warn_of_lacking"]
 
@@ -270,7 +270,7 @@ class Run:
     def __init__(self, chosen: Chosen, spec: ViewSpec, epoch: int = 0) -> None:
         self.chosen = chosen
         self.key = run_key(chosen, spec)
-        self.epoch = epoch
+        self.epoch = checked_count("epoch", epoch) or 0
         self.iteration = self._iteration = spec.iteration
         self._weights = [rule.weight for rule in spec.filters] or [1.0]
         # A filter that finds nothing, or weighs nothing, takes no part in the mix.

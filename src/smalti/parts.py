@@ -11,9 +11,9 @@ from smalti.chosen import Chosen
 from smalti.errors import QueryError
 from smalti.query.values import walk
 from smalti.split import split_parts
-from smalti.viewspec import Narrowed, ViewSpec
+from smalti.viewspec import Narrowed, SampleRecipe, ViewSpec, checked_count
 
-__all__ = ["Parts", "check_field", "split_specs"]
+__all__ = ["Parts", "sample_spec", "split_specs"]
 
 _ALWAYS = ("id", "context_id", "timestamp")
 _LOOKED_AT = 200
@@ -47,7 +47,7 @@ def split_specs(
     """
     parts = split_parts(shares, by, seed)
     if by not in _ALWAYS:
-        check_field(chosen(), by)
+        _check_field(chosen(), by)
     sample, iteration = spec.sample, spec.iteration
     limit = None if iteration.limit is None or iteration.limit >= len(chosen()) else iteration.limit
     if limit is not None and (iteration.infinite or iteration.order == "random"):
@@ -70,7 +70,27 @@ def split_specs(
     }
 
 
-def check_field(chosen: Chosen, field: str) -> None:
+def sample_spec(
+    spec: ViewSpec,
+    chosen: Callable[[], Chosen],
+    weights: str | Mapping[str, float] | None,
+    seed: int,
+    size: int | None,
+    replace: bool | None,
+) -> ViewSpec:
+    """The spec of a drawn part of a view.
+
+    Raises:
+        QueryError: the size is no number of frames; no frame has the field that frames are weighed by.
+    """
+    if isinstance(weights, str) and weights not in ("label", "pixels"):
+        _check_field(chosen(), weights)
+    by = dict(weights) if isinstance(weights, Mapping) else weights
+    again = (weights is not None and size is None) if replace is None else replace
+    return msgspec.structs.replace(spec, sample=SampleRecipe(by, seed, checked_count("size", size), again))
+
+
+def _check_field(chosen: Chosen, field: str) -> None:
     """Refuse a field of which no frame has a value: all frames would be alike in it.
 
     Raises:

@@ -14,12 +14,12 @@ from smalti.explain import Explanation, explain
 from smalti.iterate import ClipIterator, Served, ViewIterator
 from smalti.mapping import ClassTable, LabelMapping, LabelSource, MappingRule
 from smalti.order import Position, Shard
-from smalti.parts import Parts, split_specs
+from smalti.parts import Parts, sample_spec, split_specs
 from smalti.query.rules import EVERY, FilterRule, LabelRule, checked_weight, label_query, label_rule
 from smalti.split import class_weights, counted
 from smalti.stored import StoredView, look_up
 from smalti.tables import ListTable, Table, table_of
-from smalti.viewspec import Iteration, Jump, SampleRecipe, ViewEntry, ViewSpec, read_spec, write_spec
+from smalti.viewspec import Iteration, Jump, ViewEntry, ViewSpec, checked_count, read_spec, write_spec
 
 __all__ = ["DataView", "Position", "Served", "Shard", "ViewIterator"]
 
@@ -286,11 +286,11 @@ class DataView(StoredView):
         """
         name = getattr(order, "value", order)
         if name not in (None, "sequential", "random"):
-            raise ValueError(f"the order is {name!r}; allowed: 'sequential', 'random'")
+            raise QueryError(f"the order is {name!r}; allowed: 'sequential', 'random'")
         given = {
             "order": name,
             "infinite": infinite,
-            "limit": maximum_number_of_frames,
+            "limit": checked_count("maximum_number_of_frames", maximum_number_of_frames),
             "random_seed": random_seed,
             "min_sequence": min_sequence,
             "jump": None if jump is None else Jump(jump),
@@ -457,9 +457,7 @@ class DataView(StoredView):
             size: how many; default: as many as there are.
             replace: whether a frame may be drawn twice; default: yes where there are weights and no size.
         """
-        by = dict(weights) if isinstance(weights, Mapping) else weights
-        again = (weights is not None and size is None) if replace is None else replace
-        return self._like(sample=SampleRecipe(by, seed, size, again))
+        return self._like(spec=sample_spec(self._spec, self.chosen, weights, seed, size, replace))
 
     def class_weights(self, method: str = "inverse", *, beta: float = 0.9999) -> dict[Any, float]:
         """A weight per class (per label without class numbers) from stored facts: see `smalti.split.class_weights`."""

@@ -1,5 +1,6 @@
 """A view as JSON: the wire's dataview, and under the key `smalti` what the wire has no words for."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ __all__ = [
     "SplitPart",
     "ViewEntry",
     "ViewSpec",
+    "checked_count",
     "read_spec",
     "write_spec",
 ]
@@ -54,6 +56,17 @@ class Iteration(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def seed(self) -> int:
         """The seed that holds."""
         return DEFAULT_SEED if self.random_seed is None else self.random_seed
+
+
+def checked_count(name: str, count: Any) -> int | None:
+    """A number of frames (or of an epoch) that a caller gave.
+
+    Raises:
+        QueryError: it is negative, or no whole number.
+    """
+    if count is not None and (isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 0):
+        raise QueryError(f"{name} is {count!r}; allowed: a whole number from 0")
+    return None if count is None else int(count)
 
 
 class ViewEntry(msgspec.Struct, frozen=True, omit_defaults=True):

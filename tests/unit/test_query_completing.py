@@ -75,7 +75,7 @@ def test_without_words_the_fixed_fields_are_known() -> None:
 @pytest.mark.parametrize("query", ["la", "label:tr", "meta.c", "mask.tr", "meta.city:Bremen N", "(car AND meta.", "id"])
 def test_what_is_proposed_can_be_read(query: str) -> None:
     for found in complete(query, words=Street()):
-        text = query[: found.start] + found.text + ("x" if found.text.endswith(":") else "")
+        text = query[: found.start] + found.text + ("1" if found.text.endswith(":") else "")
         if found.kind == "operator":
             continue
         parse(text + ")" * (text.count("(") - text.count(")")))

@@ -138,6 +138,16 @@ def test_a_source_query_takes_its_prefixes_or_none() -> None:
         ("mask.car.shre:1", 0, "no field 'car.shre'"),
         ("car and person", 4, "written in capitals"),
         ("[1 TO 2]", 0, "cannot start a condition"),
+        ("mask.Car.share:>5%", 16, "share is a number, but '5%' is none; write 0.05"),
+        ("timestamp:[x TO 3]", 11, "timestamp is a number, but 'x' is none"),
+        ("timestamp:[3 TO x]", 16, "timestamp is a number, but 'x' is none"),
+        ("timestamp:>yesterday", 11, "timestamp is a number"),
+        ("roi.confidence:high", 15, "confidence is a number, but 'high' is none; give a number"),
+        ('sources.masks.width:(1 OR "wide")', 26, "width is a number"),
+        ("mask.void.share:1,5", 16, "void.share is a number"),
+        ("label:/ca.*/", 6, "regular expressions are not supported"),
+        ("NOT (/[cC]ar/)", 5, "regular expressions are not supported"),
+        ("label :car", 6, "without a space"),
     ],
 )
 def test_errors_point_at_the_fault(text: str, column: int, reason: str) -> None:
@@ -146,6 +156,27 @@ def test_errors_point_at_the_fault(text: str, column: int, reason: str) -> None:
     assert caught.value.column == column
     assert reason in caught.value.reason
     assert f"\n  {text}\n  {' ' * column}^" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "timestamp:>2024-10-20",
+        'timestamp:["2024-10-20T08:00:00" TO *]',
+        "confidence:*",
+        "confidence:0.?",
+        "confidence:+1e-3",
+        "mask.size:20x10",
+        "meta.share:high",
+        "roi.meta.width:wide",
+        "sources.uri:/data/Z.mp4",
+        'meta.folder:"/data/"',
+        "label:a\\:b",
+        '":car"',
+    ],
+)
+def test_what_looks_like_a_slip_and_is_none(text: str) -> None:
+    parse(text)
 
 
 def test_errors_name_what_may_have_been_meant() -> None:

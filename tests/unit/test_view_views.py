@@ -134,8 +134,24 @@ class TestFilters:
             assert view.count() == 0
         assert "1 frames have masks without" in view.explain(io.StringIO())
 
+    def test_a_roi_filter_of_another_name_is_refused(self) -> None:
+        with pytest.raises(QueryError, match="filter_by_roi is 'zzz'; allowed: 'label_rules', 'no_rois', 'disabled'"):
+            DataView(FRAMES).add_query("car", filter_by_roi="zzz")  # type: ignore[arg-type]
+
 
 class TestOrder:
+    @pytest.mark.parametrize("wrong", [-1, 1.5, True, "3"])
+    def test_numbers_of_frames_are_whole_and_not_negative(self, wrong: object) -> None:
+        view = DataView(FRAMES)
+        with pytest.raises(QueryError, match=r"maximum_number_of_frames is .*; allowed: a whole number from 0"):
+            view.set_iteration_parameters(maximum_number_of_frames=wrong)  # type: ignore[arg-type]
+        with pytest.raises(QueryError, match=r"size is .*; allowed: a whole number from 0"):
+            view.sample(size=wrong)  # type: ignore[arg-type]
+        with pytest.raises(QueryError, match=r"epoch is .*; allowed: a whole number from 0"):
+            view.iterate(epoch=wrong)  # type: ignore[arg-type]
+        view.set_iteration_parameters(maximum_number_of_frames=np.int64(3))  # type: ignore[arg-type]
+        assert len(view) == 3
+
     def test_sequential_is_by_context_timestamp_id(self) -> None:
         key = {f.id: (f.context_id, f.timestamp, f.id) for f in FRAMES}
         assert ids(DataView(FRAMES[::-1])) == sorted(key, key=key.__getitem__)  # type: ignore[arg-type]
@@ -345,6 +361,14 @@ class TestParts:
     def test_the_order_of_a_part_is_what_it_was_before_parts_had_a_whole(self) -> None:
         part = DataView(FRAMES).split({"a": 0.5}, by="id")["a"].set_iteration_parameters("random")
         assert part.run().key == PINNED_KEY
+
+    @pytest.mark.parametrize("field", ["nope", "meta.nope", "cty"])
+    def test_a_field_of_no_frame_is_refused(self, field: str) -> None:
+        view = DataView([frame(i, meta={"city": "x"} if i else {}) for i in range(9)])
+        for make in (lambda: view.split({"a": 1.0}, by=field), lambda: view.sample(field)):
+            with pytest.raises(QueryError, match=f"no frame of this view has a {field}; fields are id, .*, meta.city"):
+                make()
+        assert view.split({"a": 1.0}, by="meta.city")["a"].count() == 9
 
 
 FACTS = {

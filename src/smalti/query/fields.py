@@ -19,6 +19,14 @@ class Field(NamedTuple):
     exact: bool = False
     of: str | None = None
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it holds numbers and nothing else, so that a text is never its value."""
+        return not self.path.startswith("meta.") and self.path.rpartition(".")[2] in _NUMBERS
+
+
+_NUMBERS = {"timestamp", "confidence", "width", "height", "share", "pixels", "segments"}
+
 
 class UnknownField(LookupError):
     """A field that nothing has; `completions` lists near ones."""

@@ -11,7 +11,7 @@ from smalti.errors import QueryError
 from smalti.query.bind import Both, Bracket, Negated, Written, bind
 from smalti.query.fields import Field, Mode, UnknownField, find_field
 from smalti.query.nodes import All, Exists, Leaf, Node, Range, Term
-from smalti.query.values import ANY_CHAR, ANY_TEXT
+from smalti.query.values import ANY_CHAR, ANY_TEXT, as_number, instant_span
 
 __all__ = ["MAX_BYTES", "MAX_CLAUSES", "MAX_DEPTH", "parse", "quote"]
 
@@ -28,6 +28,7 @@ _QUOTED = re.compile(r'"((?:\\.|[^"\\])*)"' + r"|'((?:\\.|[^'\\])*)'", re.DOTALL
 _BOUND = re.compile(r"""(?:\\.|[^\s\[\]{}()"\\])+""", re.DOTALL)
 _WEIGHT = re.compile(r"(?:\^\d+(?:\.\d+)?|~\d*(?:\.\d+)?)+(?=[\s()]|$)")
 _COMPARE = re.compile(r">=|<=|>|<")
+_REGEX = re.compile(r"/(?:[^/\s\\]|\\.)+/(?=[\s)]|$)")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\(.)", re.DOTALL)
 
 
@@ -211,24 +212,36 @@ class _Reader:
         compare = self.take(_COMPARE) if named else None
         if compare:
             self.space()
-            bound = self.bound(compare[0])
+            bound = self.bound(compare[0], field)
             upper = compare[0][0] == "<"
             is_open = len(compare[0]) == 1
             self.take(_WEIGHT)
             low, high = (None, bound) if upper else (bound, None)
             return Range(field.scope, field.path, low, high, is_open and not upper, is_open and upper, field.of)
+        column = self.at
         quoted = self.take(_QUOTED)
         if quoted:
             self.take(_WEIGHT)
             text = _unescape(quoted[1] if quoted[1] is not None else quoted[2])
+            self.check_number(field, text, column)
             return Term(field.scope, field.path, text, "phrase", field.exact, field.of)
         return self.word(field, named, start)
 
     def word(self, field: Field, named: bool, start: int) -> Leaf | All:
+        column = self.at
+        regex = _REGEX.match(self.text, column)
+        if regex:
+            reason = (
+                "regular expressions are not supported; use the wildcards * and ?, or quotes for a text with slashes"
+            )
+            raise self.fail(reason, completions=(f'"{regex[0]}"',))
         found = self.take(_WORD)
         if not found:
             raise self.fail("a value is missing" if named else f"{self.peek()!r} cannot start a condition")
         raw = found[0]
+        if not named and raw[0] == ":":
+            reason = "a colon follows the name of its field without a space; put it in quotes if it is part of a label"
+            raise self.fail(reason, column)
         weight = re.search(r"(?:\^\d+(?:\.\d+)?|~\d*(?:\.\d+)?)$", raw)
         if weight and weight.start() > 0 and raw[weight.start() - 1] != "\\":
             raw = raw[: weight.start()]
@@ -240,6 +253,7 @@ class _Reader:
             return Exists(field.scope, field.path, field.of) if named else All()
         if ANY_TEXT in text or ANY_CHAR in text:
             return Term(field.scope, field.path, text, "wildcard", field.exact, field.of)
+        self.check_number(field, text, column)
         return Term(field.scope, field.path, text, "word", field.exact, field.of)
 
     def range(self, field: Field) -> Leaf:
@@ -247,12 +261,12 @@ class _Reader:
         low_open = self.peek() == "{"
         self.at += 1
         self.space()
-        low = self.bound("the opening bracket")
+        low = self.bound("the opening bracket", field)
         self.space()
         if not self.take(re.compile(r"TO(?=\s)")):
             raise self.fail("a range is written [from TO to]", completions=("TO",))
         self.space()
-        high = self.bound("TO")
+        high = self.bound("TO", field)
         self.space()
         if self.peek() not in ("]", "}") or not self.peek():
             raise self.fail("this range is never closed", start)
@@ -261,14 +275,28 @@ class _Reader:
         self.take(_WEIGHT)
         return Range(field.scope, field.path, low, high, low_open, high_open, field.of)
 
-    def bound(self, after: str) -> str | None:
+    def bound(self, after: str, field: Field) -> str | None:
+        column = self.at
         quoted = self.take(_QUOTED)
-        if quoted:
-            return _unescape(quoted[1] if quoted[1] is not None else quoted[2])
-        found = self.take(_BOUND)
+        found = quoted or self.take(_BOUND)
         if not found:
             raise self.fail(f"a value is missing after {after}", completions=("*",))
-        return None if found[0] == "*" else _unescape(found[0])
+        if quoted:
+            text = _unescape(quoted[1] if quoted[1] is not None else quoted[2])
+        elif found[0] == "*":
+            return None
+        else:
+            text = _unescape(found[0])
+        self.check_number(field, text, column)
+        return text
+
+    def check_number(self, field: Field, text: str, column: int) -> None:
+        """Refuse a text where only numbers are: it would match nothing and say so nowhere. Times are numbers too."""
+        if not field.is_number or as_number(text) is not None or instant_span(text) is not None:
+            return
+        share = as_number(text.removesuffix("%")) if text.endswith("%") else None
+        hint = "give a number, e.g. 0.5" if share is None else f"write {share / 100:g}"
+        raise self.fail(f"{field.path} is a number, but {text!r} is none; {hint}", column)
 
 
 def _unescape(raw: str, *, wild: bool = False) -> str:

@@ -19,6 +19,9 @@ EVERY = "*"
 """Stands for every dataset, or every version, that a view already names."""
 
 
+_BY_ROI = ("label_rules", "no_rois", "disabled")
+
+
 class LabelRule(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many ROIs of a frame must match.
 
@@ -87,8 +90,11 @@ class FilterRule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """What the filter means for a frame.
 
         Raises:
-            QueryError: one of its texts cannot be read.
+            QueryError: one of its texts cannot be read, or `filter_by_roi` is none of those.
         """
+        if self.filter_by_roi not in _BY_ROI:
+            allowed = ", ".join(map(repr, _BY_ROI))
+            raise QueryError(f"filter_by_roi is {self.filter_by_roi!r}; allowed: {allowed}", completions=_BY_ROI)
         items: list[Node] = []
         if self.filter_by_roi == "no_rois":
             items.append(Not(Some("roi", All())))
