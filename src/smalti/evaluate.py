@@ -6,6 +6,7 @@ truth nor prediction has no IoU and is left out of means. Boundary IoU is Cheng 
 diagonal; panoptic quality is Kirillov et al. (2019): segments match above IoU 0.5.
 """
 
+import difflib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti import kernels
-from smalti.errors import DecodeError
+from smalti.errors import DecodeError, LegendError
 from smalti.labelmap import LabelMap
 
 __all__ = ["FrameScore", "Panoptic", "Scores", "boundary_of", "evaluate", "panoptic_quality"]
@@ -177,12 +178,13 @@ def evaluate(
 
     Args:
         pairs: drawn one at a time; classes are labels (the first of an entry), matched by name.
-        ignore: labels of the truth whose pixels count nowhere; void of the truth is always ignored.
+        ignore: labels whose pixels in the truth count nowhere, each of some legend; void of the truth is always ignored.
         boundary: also boundary IoU, which costs more.
         panoptic: also panoptic quality; every entry of a legend is a segment, so the masks should store ids.
 
     Raises:
         DecodeError: two maps of a pair differ in size.
+        LegendError: no legend has a label that is to be ignored.
     """
     sums = _Sums(ignore)
     segments: dict[str, Panoptic] = defaultdict(Panoptic)
@@ -194,6 +196,7 @@ def evaluate(
         sums.add(frame_id, truth, predicted, boundary=boundary)
         if panoptic:
             _match(truth, predicted, segments, frozenset(ignore))
+    sums.check_ignored()
     return sums.scores(boundary, dict(segments) if panoptic else None)
 
 
@@ -203,6 +206,7 @@ class _Sums:
     def __init__(self, ignore: Iterable[str]) -> None:
         self._ignore = frozenset(ignore)
         self._number: dict[str, int] = {}
+        self._left_out: set[str] = set()
         self._matrix: Ints = np.zeros((1, 1), np.int64)
         self._edges: Ints = np.zeros((1, 2), np.int64)
         self._frames: list[FrameScore] = []
@@ -225,9 +229,19 @@ class _Sums:
         table = [0]
         for entry in found.legend.entries:
             label = entry.labels[0] if entry.labels else None
+            if label is not None and label in ignore:
+                self._left_out.add(label)
             known = label is not None and label not in ignore
             table.append(number.setdefault(label, len(number) + 1) if known and label is not None else 0)
         return np.array(table, np.uint8 if len(number) < 256 else np.uint16)
+
+    def check_ignored(self) -> None:
+        """Refuse a label to be ignored that no map had in its legend: what it stood for has been counted."""
+        unknown = self._ignore - self._left_out - {"void"} if self._frames else frozenset()
+        for label in sorted(unknown):
+            near = difflib.get_close_matches(label, self._number, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self._number) or 'none'}"
+            raise LegendError(f"{label!r} is to be ignored, but no legend has such a class; {hint}")
 
     def scores(self, boundary: bool, panoptic: "dict[str, Panoptic] | None") -> Scores:
         matrix = _grown(self._matrix, (len(self._number) + 1,) * 2)

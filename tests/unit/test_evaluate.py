@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from smalti.cli import main
-from smalti.errors import DecodeError
+from smalti.errors import DecodeError, LegendError
 from smalti.evaluate import _bands, boundary_of, evaluate, panoptic_quality
 from smalti.frames import SingleFrame
 from smalti.ids import discover
@@ -49,6 +49,14 @@ def test_global_scores_follow_the_definitions(pairs: list[tuple[np.ndarray, np.n
     assert [f.miou for f in scores.frames if f.miou == f.miou] == sorted(
         f.miou for f in scores.frames if f.miou == f.miou
     )
+
+
+def test_a_label_to_ignore_that_no_legend_has_is_refused() -> None:
+    map_ = seg(np.array([[1, 2]]), Legend({1: "Car", 2: "road"}))
+    assert evaluate([("f", map_, map_)], ignore=["Car", "void"]).names == ["road"]
+    for wrong, said in (("Kar", "did you mean Car"), ("zebra", "there are Car, road")):
+        with pytest.raises(LegendError, match=f"'{wrong}' is to be ignored, but no legend .*; {said}"):
+            evaluate([("f", map_, map_)], ignore=[wrong])
 
 
 def test_ignored_pixels_are_neither_miss_nor_false_alarm() -> None:
