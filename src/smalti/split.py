@@ -51,11 +51,11 @@ def split_parts(shares: Mapping[str, float], by: str, seed: int) -> dict[str, Sp
     """Cut 0..1 into parts of these sizes.
 
     Raises:
-        ValueError: a share is negative, or they do not add up to at most 1.
+        QueryError: a share is negative or no number, or they do not add up to at most 1.
     """
     total = math.fsum(shares.values())
-    if not shares or min(shares.values()) < 0 or total > 1 + 1e-9:
-        raise ValueError(f"the shares {dict(shares)} add up to {total:g}; allowed: shares from 0, at most 1 together")
+    if not shares or not all(share >= 0 for share in shares.values()) or total > 1 + 1e-9:
+        raise QueryError(f"the shares {dict(shares)} add up to {total:g}; allowed: shares from 0, at most 1 together")
     ends = [min(1.0, math.fsum(list(shares.values())[: i + 1])) for i in range(len(shares))]
     if total > 1 - 1e-9:
         ends[-1] = 1.0

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import smalti
+from smalti.cli import main
 from smalti.cli.view import view as view_group
 from smalti.errors import QueryError, VersionError
 
@@ -155,6 +156,16 @@ def test_queries_complete_in_the_shell(store: smalti.Store) -> None:
     assert proposals("meta.ci") == ["meta.city:"]
     assert proposals("label:car AND meta.city:j") == ["label:car AND meta.city:jena"]
     assert proposals("label:b") == ["label:bus"]
+
+
+@pytest.mark.parametrize("parts", [("train=0.8", "val=0.8"), ("train=-1",), ("train",)])
+def test_shares_that_are_none_are_said_in_a_sentence(
+    store: smalti.Store, parts: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["split", "drive@v1", *(word for part in parts for word in ("--part", part)), "--store", store.uri])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("smalti: the shares {'train'")
 
 
 def test_a_stored_view_is_asked_and_dealt_out_like_a_version(store: smalti.Store) -> None:

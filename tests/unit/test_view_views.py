@@ -323,8 +323,8 @@ class TestParts:
         assert sum(view.count() for view in found.values()) < 60
         thirds = DataView(frames).split(dict.fromkeys("abc", 1 / 3), by="id")
         assert sum(view.count() for view in thirds.values()) == 60
-        for wrong in ({"a": 0.7, "b": 0.4}, {"a": -0.1}, {}):
-            with pytest.raises(ValueError, match="allowed: shares"):
+        for wrong in ({"a": 0.7, "b": 0.4}, {"a": -0.1}, {"a": math.nan}, {}):
+            with pytest.raises(QueryError, match="allowed: shares"):
                 DataView(frames).split(wrong)
 
     def test_split_of_split_and_json(self) -> None:
