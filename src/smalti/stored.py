@@ -28,6 +28,8 @@ class StoredView:
 
     home: ClassVar[Any] = None
     """The store that views are kept in and names are looked up in; None = the default store."""
+    unique_names: ClassVar[bool] = True
+    """Whether a new view is refused where the store has another one of its name."""
     id: str | None = None
     name: str | None = None
     description: str = ""
@@ -35,16 +37,17 @@ class StoredView:
     project: str | None = None
     status: Literal["draft", "published"] = "draft"
 
-    def store(self, store: Any = None) -> Self:
+    def store(self, store: Any = None, *, replace: bool = False) -> Self:
         """Keep the view, or what has changed of it.
 
         Args:
             store: where; default: the store of its versions, else the default store.
+            replace: take the place of another draft of that name.
 
         Raises:
-            VersionError: it reads lists, which no catalog can find again.
+            VersionError: it reads lists, which no catalog can find again; another view has its name.
         """
-        _keeper().save(self, store)
+        _keeper().save(self, store, replace=replace)
         return self
 
     def publish(self, store: Any = None) -> Self:

@@ -176,6 +176,13 @@ def test_stored_views(tmp_path: Path) -> None:
     other = again.clone("mine").add_query("tram")
     assert other.store().id != again.id
     assert {row.name for row in store.catalog.list_views()} == {"cars", "mine"}
+    for name in ("cars", "mine"):
+        third = again.clone(name)
+        with pytest.raises(VersionError, match=f"has a view '{name}' already"):
+            third.store()
+    assert third.store(replace=True).id == other.id
+    with pytest.raises(VersionError, match="is published and cannot change"):
+        again.clone("cars").store(replace=True)
     with pytest.raises(VersionError, match="no view 'x'; it has cars, mine"):
         DataView.get(dataview_name="x", store=store)
     with pytest.raises(VersionError, match="list of frames"):

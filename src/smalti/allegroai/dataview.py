@@ -112,9 +112,11 @@ class DataView(ours.DataView):
         either("dataview", dataview_id, dataview_name)
         return super().get(dataview_id, dataview_name, store=store)
 
-    def store(self, store: Any = None) -> Self:
+    unique_names = False  # a script that is run again keeps its view again, under the same name
+
+    def store(self, store: Any = None, *, replace: bool = False) -> Self:
         """Keep the view in the default store."""
-        return super().store(store or default_store())
+        return super().store(store or default_store(), replace=replace)
 
     def add_query(
         self,

@@ -51,11 +51,12 @@ def _store_of(view: DataView, store: Any) -> Store:
     return found
 
 
-def save(view: DataView, store: Any = None) -> None:
+def save(view: DataView, store: Any = None, *, replace: bool = False) -> None:
     """See `StoredView.store`."""
     home = _store_of(view, store)
     if not view.name:
         raise VersionError("a view needs a name to be stored; set view.name")
+    uuid = view.id if view.id is not None or not view.unique_names else _in_place_of(view.name, home, replace)
     row = ViewRow(
         name=view.name,
         project=view.project,
@@ -64,7 +65,7 @@ def save(view: DataView, store: Any = None) -> None:
         status=view.status,
         spec=view.to_spec(),
     )
-    known = None if view.id is None else home.catalog.get_view(view.id)
+    known = None if uuid is None else home.catalog.get_view(uuid)
     if known is None or known.name != view.name:
         check_name("view", view.name, told_by_at=True)
     if known is not None:
@@ -72,6 +73,17 @@ def save(view: DataView, store: Any = None) -> None:
             raise VersionError(f"view {known.name!r} is published and cannot change; clone it")
         row = msgspec.structs.replace(row, uuid=known.uuid, created=known.created, updated=utc_now(), extra=known.extra)
     view.id = home.catalog.save_view(row).uuid
+
+
+def _in_place_of(name: str, home: Store, replace: bool) -> str | None:
+    """The id that a new view takes over: none, or that of the newest view of its name."""
+    known = home.catalog.find_views(name=name)
+    if known and not replace:
+        raise VersionError(
+            f"{home!r} has a view {name!r} already ({known[-1].status}), which this one would hide; choose another name, "
+            f"change that one (DataView.get(dataview_name={name!r})), or store(replace=True)"
+        )
+    return known[-1].uuid if known else None
 
 
 def publish(view: DataView, store: Any = None) -> None:
