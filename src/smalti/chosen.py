@@ -18,7 +18,18 @@ from smalti.split import keep_parts, pick_sample
 from smalti.tables import ListTable, Table
 from smalti.viewspec import Narrowed, ViewSpec, checked_count
 
-__all__ = ["Chosen", "ClipRun", "Counts", "Run", "choose", "count_frames", "covers", "names_of", "warn_of_lacking"]
+__all__ = [
+    "Chosen",
+    "ClipRun",
+    "Counts",
+    "Run",
+    "choose",
+    "count_frames",
+    "count_lacking",
+    "covers",
+    "names_of",
+    "warn_of_lacking",
+]
 
 Ints = NDArray[np.int64]
 
@@ -159,7 +170,7 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
     """
     filters = _filters(spec, tables)
     trees = [rule.tree() for rule in filters]
-    lacking = sum(_lacking(table) for table in tables) if any(asks_facts(tree) for tree in trees) else 0
+    lacking = sum(count_lacking(table) for table in tables) if any(asks_facts(tree) for tree in trees) else 0
     parts, rows, rules = [], [], []
     members: list[list[Ints]] = [[] for _ in filters]
     at = 0
@@ -222,7 +233,7 @@ def count_frames(spec: ViewSpec, tables: Sequence[Table], *, each: bool = False)
         return Counts(len(chosen), [len(member) for member in chosen.members], chosen.lacking)
     filters = _filters(spec, tables)
     trees = [rule.tree() for rule in filters]
-    lacking = sum(_lacking(table) for table in tables) if any(asks_facts(tree) for tree in trees) else 0
+    lacking = sum(count_lacking(table) for table in tables) if any(asks_facts(tree) for tree in trees) else 0
     total, members = 0, [0] * len(filters)
     for table in tables:
         mine = [number for number, rule in enumerate(filters) if covers(rule, table)]
@@ -250,7 +261,8 @@ def _join(parts: Sequence[Ints]) -> Ints:
     return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0, np.int64)])
 
 
-def _lacking(table: Table) -> int:
+def count_lacking(table: Table) -> int:
+    """How many frames of a table have masks without stored facts."""
     count = getattr(table, "lacking_facts", None)
     if count is not None:
         return int(count())

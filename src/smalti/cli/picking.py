@@ -1,18 +1,21 @@
 """What WHAT means where frames of a store are asked for: DATASET@VERSION, or the name of a stored view."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from smalti.cli.output import note
 from smalti.cli.stores import opened
 from smalti.errors import VersionError
+from smalti.hints import hints_of
 
 if TYPE_CHECKING:
     from smalti.store import Store
     from smalti.store.rows import ViewRow
     from smalti.view import DataView
 
-__all__ = ["local", "view_of", "view_row"]
+__all__ = ["hinted", "local", "view_of", "view_row"]
 
 
 def local(store: Any, what: str = "stored views are managed") -> "Store":
@@ -49,6 +52,16 @@ def view_row(store: Any, name: str) -> "ViewRow":
 
 
 @contextmanager
+def hinted(view: "DataView") -> "Iterator[DataView]":
+    """The view, while it is asked: what its queries may have missed is said before, once and in sentences."""
+    for hint in hints_of(view):
+        note(hint)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*without stored facts")  # which one of the hints says
+        yield view
+
+
+@contextmanager
 def view_of(what: str, query: str, store_uri: str | None) -> "Iterator[DataView]":
     """The view that is meant, while its store is open.
 
@@ -59,11 +72,13 @@ def view_of(what: str, query: str, store_uri: str | None) -> "Iterator[DataView]
 
     with opened(store_uri) as store:
         if "@" in what:
-            yield store.version(what).view(query)
+            with hinted(store.version(what).view(query)) as view:
+                yield view
             return
         row = view_row(store, what)
         if query:
             raise VersionError(
                 f"{what} is a stored view, which has its queries; ask a version instead: DATASET@VERSION"
             )
-        yield DataView.get(row.uuid, store=store)
+        with hinted(DataView.get(row.uuid, store=store)) as view:
+            yield view

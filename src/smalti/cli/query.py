@@ -11,6 +11,7 @@ from smalti.cli.output import as_json, json_option, note, say, table
 from smalti.cli.picking import view_of
 from smalti.cli.stores import completed, opened, store_option, version_argument
 from smalti.errors import QueryError
+from smalti.hints import hints_of, lacking_of
 
 if TYPE_CHECKING:
     from smalti.store import DatasetVersion
@@ -71,9 +72,10 @@ def query(  # one verb, several questions about one choice of frames
         return
     with view_of(reference, text, store_uri) as view:
         total = view.count()
+        told = {"count": total, "lacking": lacking_of(view), "hints": hints_of(view)} if as_json_text else {}
         if only_count:
             if as_json_text:
-                as_json({"count": total})
+                as_json(told)
             else:
                 say(str(total))
             return
@@ -83,7 +85,7 @@ def query(  # one verb, several questions about one choice of frames
             if len(rows) == limit:
                 break
     if as_json_text:
-        as_json({"count": total, "frames": [wire.to_dict(frame.record) for frame in rows]})
+        as_json({**told, "frames": [wire.to_dict(frame.record) for frame in rows]})
         return
     table(
         ("id", "context", "timestamp", "labels"),

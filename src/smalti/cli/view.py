@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from smalti.cli.output import answer, as_json, check_output, json_option, say, table
-from smalti.cli.picking import local, view_row
+from smalti.cli.output import answer, as_json, check_output, json_option, note, say, table
+from smalti.cli.picking import hinted, local, view_row
 from smalti.cli.stores import complete_versions, complete_views, opened, store_option
 from smalti.errors import QueryError, VersionError
+from smalti.hints import Known, hints_of, unknown_labels
 
 if TYPE_CHECKING:
     from smalti.explain import MaskTable
@@ -55,8 +56,9 @@ def show(name: str, store_uri: str | None, as_json_text: bool) -> None:
     with opened(store_uri) as store:
         row = view_row(store, name)
         found = _load(store, row)
-        total, each = found.get_count()
-        facts = {**_facts(row), "frames": total, "frames_per_filter": each, "spec": row.spec}
+        with hinted(found):
+            total, each = found.get_count()
+        facts = {**_facts(row), "frames": total, "frames_per_filter": each, "hints": hints_of(found), "spec": row.spec}
     if as_json_text:
         as_json(facts)
         return
@@ -116,9 +118,16 @@ def save(
         made.set_iteration_parameters(order, None, limit, seed)
         made.name, made.description, made.tags = name, description, list(tags)
         made.id = known[-1].uuid if known else None
-        count = made.count()
+        targets = {rule.target for rule in made.mapping.rules}
+        numbered = [name for name in made.mapping.numbers if isinstance(name, str) and name not in targets]
+        unknown = unknown_labels(numbered, Known(made.tables))
+        for sentence in unknown:
+            note(sentence)
+        with hinted(made):
+            count = made.count()
         made.store(store)
-        facts = {**_facts(store.catalog.get_view(made.id)), "frames": count}
+        hints = [*unknown, *hints_of(made)]
+        facts = {**_facts(store.catalog.get_view(made.id)), "frames": count, "hints": hints}
     if as_json_text:
         as_json(facts)
     else:

@@ -137,6 +137,14 @@ class VersionTable:
             if len(batch):
                 yield _row_ids(batch), evaluate(tree, batch, labels)
 
+    def written_labels(self) -> set[str]:
+        """Every label of a ROI, as written or as meant."""
+        return {label for labels in (self.columns().labelsets or {}).values() for label in labels}
+
+    def counted_labels(self) -> list[str]:
+        """Every label with pixels in a mask that was counted."""
+        return _distinct(self.rows, "px_label")
+
     def lacking_facts(self) -> int:
         """How many rows have not been counted."""
         return self._lacking if self._lacking is not None else self.rows.count("NOT px_known")

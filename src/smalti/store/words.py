@@ -23,8 +23,7 @@ class VersionWords:
 
     def labels(self) -> Sequence[str]:
         """Every label of a ROI, as written or as meant."""
-        sets = self._table.columns().labelsets or {}
-        return sorted({label for labels in sets.values() for label in labels})
+        return sorted(self._table.written_labels())
 
     def meta_paths(self) -> Sequence[str]:
         """Paths of metadata, from `meta.` on."""
