@@ -64,6 +64,43 @@ def classes(image: np.ndarray) -> np.ndarray:
     return sum(n * (image == color).all(-1) for n, color in enumerate(NAMES, 1)).astype(np.uint8)  # type: ignore[union-attr,return-value]
 
 
+def test_one_number_is_a_square(view: sm.DataView) -> None:
+    for size in (13, np.int64(13)):
+        assert Samples(view, crop=size)[0].mask.shape == (13, 13)
+    with pytest.raises(FrameError, match="crop is 0; give"):
+        Samples(view, crop=0)
+
+
+def test_a_label_to_crop_on_that_nothing_has_is_refused(view: sm.DataView) -> None:
+    with pytest.raises(FrameError, match="crop_on is 'Kar', which nothing in list@frames is labelled; there are car"):
+        Samples(view, crop=(9, 9), crop_on=["pole", "Kar"])
+    with pytest.raises(FrameError, match="there are bus, car, pole"):
+        Samples(view, crop=(9, 9), crop_on="zebra")
+    assert Samples(view, crop=(9, 9), crop_on="bus").part([0, 2])[2].mask.shape == (9, 9)
+
+
+@pytest.mark.parametrize("clip", [None, 3])
+def test_an_error_names_the_frame_and_stays_what_it_is(view: sm.DataView, tmp_path: Path, clip: int | None) -> None:
+    (tmp_path / "i1.png").unlink()
+    samples = Samples(view, clip=clip)
+    position = 1 if clip is None else 0
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError) as caught:
+            samples.load(position)
+        assert caught.value.__notes__ == [f"this was frame 'f01' of list@frames, position {position} of the order"]
+    (tmp_path / "m1.png").unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        samples.mask(position)
+    assert caught.value.__notes__ == [f"this was frame 'f01' of list@frames, position {position} of the order"]
+    without = sm.SingleFrame(id="none")
+    without.add_annotation(box2d_xywh=[0, 0, 1, 1], labels=["car"])
+    nothing = Samples(sm.DataView([without]))
+    for _ in range(2):
+        with pytest.raises(FrameError) as missing:
+            nothing.load(0)
+        assert missing.value.__notes__ == ["this was frame 'none' of list@frames, position 0 of the order"]
+
+
 @pytest.mark.parametrize("is_kept", [False, True])
 def test_a_window_is_the_same_for_image_and_mask_kept_or_not(view: sm.DataView, tmp_path: Path, is_kept: bool) -> None:
     shelf = KeptMaps(tmp_path / "kept") if is_kept else None

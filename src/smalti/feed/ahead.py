@@ -56,20 +56,33 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A frame that says nothing that could be read, and why."""
+    """A frame that says nothing that could be read, where it is, and why."""
 
     frame_id: str
+    where: tuple[str, str]
     error: SmaltiError | OSError
 
 
 @dataclass(slots=True)
 class Job:
-    """A sample to be made: the frames at one position (several for a clip), or what is wrong with one of them."""
+    """A sample to be made: the frames at one position (several for a clip), or what is wrong with one of them.
+
+    Attributes:
+        position: of the sample.
+        frame_id, where: its first frame, or the one with which something is wrong; (dataset, version) ids.
+        parts: its frames.
+        trouble: what is wrong.
+    """
 
     position: int
     frame_id: str
+    where: tuple[str, str]
     parts: list[Part] = field(default_factory=list)
     trouble: SmaltiError | OSError | None = None
+
+    def blame(self, part: Part) -> None:
+        """Something is wrong with this one of its frames."""
+        self.frame_id, self.where = part.frame_id, part.where
 
 
 def plan_part(served: Served, mask_id: str | None, source: str | None) -> Part:
@@ -139,15 +152,17 @@ def _is_far(uri: str) -> bool:
 
 
 def _hand_out(job: Job, images: dict[str, Future[bytes]], masks: dict[Any, Future[Any]]) -> None:
-    try:
-        for part in job.parts:
+    for part in job.parts:
+        try:
             if part.uri in images:
                 part.image = images[part.uri].result()
             key = (part.reading.uri, part.reading.question)
             if key in masks:
                 part.asked, part.mask = masks[key].result()
-    except Troubles as error:
-        job.trouble, job.parts = error, []
+        except Troubles as error:
+            job.blame(part)
+            job.trouble, job.parts = error, []
+            return
 
 
 def reordered(jobs: Iterable[tuple[int, Job]]) -> list[tuple[int, Job]]:

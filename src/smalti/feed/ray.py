@@ -154,8 +154,8 @@ class ViewDatasource(Datasource):  # type: ignore[misc,unused-ignore]
     def _row_bytes(self) -> int:
         if not self._pixels:
             return _RECORD_BYTES
-        crop = self._samples.options.crop
-        area = _PIXELS_GUESSED if crop is None else int(crop[0]) * int(crop[1])
+        crop = self._samples.crop_hw
+        area = _PIXELS_GUESSED if crop is None else crop[0] * crop[1]
         return _RECORD_BYTES + 4 * area * (self._samples.options.clip or 1)
 
     def get_read_tasks(

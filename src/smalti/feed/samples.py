@@ -2,19 +2,21 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from copy import copy
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti import kernels, pixels
-from smalti.chosen import Chosen, ClipRun, Fixed
-from smalti.errors import DecodeError, FrameError
+from smalti.chosen import Chosen, ClipRun, Fixed, names_of
+from smalti.errors import DecodeError, FrameError, SmaltiError
 from smalti.feed.ahead import Ahead, Job, Part, Troubles, Unreadable, plan_part, reordered
 from smalti.feed.windows import Box, Crop, Window, fill
+from smalti.hints import Known
 from smalti.iterate import serve
 from smalti.kept import KeptMaps
 from smalti.kept import in_use as kept_in_use
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "OnError", "Sample", "SampleOptions", "Samples", "dealt"]
 
+T = TypeVar("T")
 OnError = str | Callable[["Failure"], "Sample | None"]
 _LOG = logging.getLogger("smalti.feed")
 _LOGGED = 20
@@ -68,7 +71,7 @@ class SampleOptions:
     Attributes:
         epoch: which order.
         mask_id, source: which mask, where frames have several.
-        crop: (height, width) of a random window; None = whole pictures.
+        crop: (height, width) of a random window, or one number for a square; None = whole pictures.
         crop_on: a label or several: `crop_share` of the windows are centred on one of their pixels, where there is one.
         crop_share: 0..1.
         clip: so many consecutive frames of one context make a sample; None = single frames.
@@ -82,7 +85,7 @@ class SampleOptions:
     epoch: int = 0
     mask_id: str | None = None
     source: str | None = None
-    crop: Sequence[int] | None = None
+    crop: Sequence[int] | int | None = None
     crop_on: str | Sequence[str] | None = None
     crop_share: float = 0.5
     clip: int | None = None
@@ -120,6 +123,8 @@ class Samples:
         self.epoch = self.options.epoch
         self.failures = 0
         self._crop = Crop.of(self.options.crop, self.options.crop_on, self.options.crop_share)
+        if self._crop is not None:
+            self._crop.check_labels(Known(view.tables))
         self._dtype = None if self.options.dtype is None else np.dtype(self.options.dtype)
         self.is_narrow = False
         self._fixed: Fixed | None = None
@@ -144,6 +149,11 @@ class Samples:
         self._forget()
 
     @property
+    def crop_hw(self) -> tuple[int, int] | None:
+        """(height, width) of every sample; None where pictures are left whole."""
+        return None if self._crop is None else self._crop.size_hw
+
+    @property
     def run(self) -> "Run | ClipRun | Fixed":
         """The order of this epoch."""
         return self.run_of(self.epoch)
@@ -166,8 +176,8 @@ class Samples:
         run = self.run
         if isinstance(run, Fixed):
             raise FrameError("a part of a view has no parts; cut the whole")
-        twin = Samples(self.view.clone(), **{f.name: getattr(self.options, f.name) for f in fields(self.options)})
-        twin.is_narrow, twin._shelf = self.is_narrow, self._shelf
+        twin = copy(self)
+        twin.view, twin.failures = self.view.clone(), 0
         twin._fixed = Fixed(run, np.array(positions, np.int64))
         twin.view.reads_only(twin._fixed.chosen)
         twin._forget()
@@ -217,9 +227,12 @@ class Samples:
             SmaltiError, OSError: it cannot be read.
         """
         (job,) = self._ahead.ready(self.epoch, [position], ())
-        if job.trouble is not None:
-            raise job.trouble
-        maps = [self._mask(part, placed)[0] for placed in [self._window(job, self.epoch)] for part in job.parts]
+        window = self._window(job, self.epoch)
+        try:
+            maps = self._each(job, lambda part: self._mask(part, window)[0])
+        except Troubles as error:
+            self._name(error, job)
+            raise
         return maps[0] if self.options.clip is None else np.stack(maps)
 
     def stream(self, shard: Shard, start: Position | None = None, *, at_once: int = 8) -> Iterator[Sample]:
@@ -246,10 +259,10 @@ class Samples:
             found = [parts[place] for place in mine]
             trouble = next((part for part in found if isinstance(part, Unreadable)), None)
             if trouble is not None:
-                jobs.append(Job(position, trouble.frame_id, trouble=trouble.error))
+                jobs.append(Job(position, trouble.frame_id, trouble.where, trouble=trouble.error))
             else:
                 good = [replace(part) for part in found if isinstance(part, Part)]
-                jobs.append(Job(position, good[0].frame_id, good))
+                jobs.append(Job(position, good[0].frame_id, good[0].where, good))
         return jobs
 
     def _parts_at(self, chosen: Chosen, places: NDArray[np.int64]) -> dict[int, Part | Unreadable]:
@@ -264,7 +277,7 @@ class Samples:
             try:
                 part = plan_part(served, self.options.mask_id, self.options.source)
             except Troubles as error:
-                found[place] = Unreadable(served.record.id or "", error)
+                found[place] = Unreadable(served.record.id or "", (served.dataset, served.version), error)
                 continue
             # Legends repeat from frame to frame: one object for all that are equal.
             part.reading = replace(
@@ -276,16 +289,25 @@ class Samples:
     # -- pixels -------------------------------------------------------------------------------------------------
     def _load(self, job: Job, epoch: int) -> Sample | Failure:
         try:
-            if job.trouble is not None:
-                raise job.trouble
             return self._read(job, epoch)
         except Troubles as error:
             on_error = self.options.on_error
             if not callable(on_error) and on_error == "raise":
+                self._name(error, job)
                 raise
             failure = Failure(job.frame_id, job.position, str(error))
             replaced = on_error(failure) if callable(on_error) else None
             return self._counted(failure) if replaced is None else replaced
+
+    def _name(self, error: SmaltiError | OSError, job: Job) -> None:
+        """Say on the error which frame it is about: most name a file at best, which may be that of many frames."""
+        names = (names_of(table) for table in self.view.tables)
+        where = next(
+            (f"{d[-1]}@{v[-1]}" for d, v in names if job.where[0] in d and job.where[1] in v), "@".join(job.where)
+        )
+        said = f"this was frame {job.frame_id!r} of {where}, position {job.position} of the order"
+        if said not in getattr(error, "__notes__", ()):  # what is wrong with a frame is kept, and raised each time
+            error.add_note(said)
 
     def _counted(self, failure: Failure) -> Failure:
         self.failures += 1
@@ -296,10 +318,23 @@ class Samples:
 
     def _read(self, job: Job, epoch: int) -> Sample:
         window = self._window(job, epoch)
-        shown = [self._part(part, window) for part in job.parts]
+        shown = self._each(job, lambda part: self._part(part, window))
         if self.options.clip is None:
             return Sample(job.frame_id, *shown[0])
         return Sample(job.frame_id, np.stack([s[0] for s in shown]), np.stack([s[1] for s in shown]))
+
+    def _each(self, job: Job, read: Callable[[Part], T]) -> list[T]:
+        """What is read of each frame of a sample; where that fails, the job says with which."""
+        if job.trouble is not None:
+            raise job.trouble
+        found = []
+        for part in job.parts:
+            try:
+                found.append(read(part))
+            except Troubles:
+                job.blame(part)
+                raise
+        return found
 
     def _window(self, job: Job, epoch: int) -> Window:
         return Window(self._crop, np.random.default_rng([self.options.seed, epoch, job.position]))

@@ -229,7 +229,7 @@ def loader(
     view: "DataView",
     *,
     batch_size: int = 1,
-    crop: Sequence[int] | None = None,
+    crop: Sequence[int] | int | None = None,
     workers: int = 0,
     resume: str | None = None,
     rank: int = 0,
@@ -241,7 +241,8 @@ def loader(
     Args:
         view: frames, their mapping to class numbers, and their order.
         batch_size: the last batch of an epoch may be smaller.
-        crop: (height, width) of random windows; without it all pictures of a batch must have one size.
+        crop: (height, width) of random windows, or one number for squares; without it all pictures of a batch must have
+            one size.
         workers: processes (spawned, never forked) that decode; 0 = this one. They stay for the next epochs.
         resume: a token of `Loader.state()`; it brings its epoch.
         rank, ranks: which share of the epoch this process trains on.

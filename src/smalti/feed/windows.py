@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DecodeError, FrameError
+from smalti.hints import Known, nearest
 from smalti.labelmap import LabelMap
 
 __all__ = ["Box", "Crop", "Window", "fill"]
@@ -32,7 +33,7 @@ class Crop:
     share: float = 0.5
 
     @classmethod
-    def of(cls, crop: Sequence[int] | None, on: str | Sequence[str] | None, share: float) -> "Crop | None":
+    def of(cls, crop: Sequence[int] | int | None, on: str | Sequence[str] | None, share: float) -> "Crop | None":
         """What options say; None without a crop.
 
         Raises:
@@ -42,12 +43,28 @@ class Crop:
             if on is not None:
                 raise FrameError("crop_on says where to cut, but not how much: give crop=(height, width) too")
             return None
-        if len(crop) != 2 or min(crop) < 1:
-            raise FrameError(f"crop is {tuple(crop)}; give (height, width) in pixels")
+        size = (crop, crop) if isinstance(crop, SupportsIndex) else tuple(crop)
+        if len(size) != 2 or min(size) < 1:
+            raise FrameError(f"crop is {crop}; give (height, width) in pixels, or one number for a square")
         if not 0 <= share <= 1:
             raise FrameError(f"crop_share is {share}; allowed: 0..1")
         labels = (on,) if isinstance(on, str) else tuple(on or ())
-        return cls((int(crop[0]), int(crop[1])), labels, share)
+        return cls((int(size[0]), int(size[1])), labels, share)
+
+    def check_labels(self, known: Known) -> None:
+        """Refuse labels that nothing has: no window would be centred on them. Bare numbers may be in masks alone.
+
+        Raises:
+            FrameError: it names labels that are near.
+        """
+        for label in self.labels:
+            if label in known.rois or label in known.legends or label.isdigit() or not known.every:
+                continue
+            if label not in known.every:
+                near = nearest(label, known.every) or sorted(known.every)[:20]
+                raise FrameError(
+                    f"crop_on is {label!r}, which nothing in {known.where} is labelled; there are {', '.join(near)}"
+                )
 
     def place(self, full_hw: tuple[int, int], random: np.random.Generator, peek: Peek) -> Box:
         """box2d_xywh of a window, within the picture.
