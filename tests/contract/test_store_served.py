@@ -246,7 +246,7 @@ _INSIDE = {
     "require_draft",
     "lease",
     "rows",
-    "note",
+    "change_draft",
     "rebuilt",
 }
 

@@ -227,7 +227,7 @@ DOORS: dict[str, Callable[[DatasetVersion], Any]] = {
     "metadata": lambda v: v.set_metadata({"a": 1}),
     "facts": lambda v: v.compute_facts(),
     "publish": lambda v: v.publish(),
-    "merge": lambda v: v.note(parents=[], extra={}),
+    "merge": lambda v: v.change_draft(parents=[], extra={}),
 }
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,18 +69,18 @@ def counter(
     """
     from smalti.stats import frame_facts
 
-    legend = version.get_masks_labels() or None
     workers = threads or os.cpu_count() or 1
 
-    def one(frame: Frame) -> list[MaskFacts] | Failed:
+    def one(frame: Frame, legend: Any) -> list[MaskFacts] | Failed:
         try:
             return list(frame_facts(handle_of(frame, mask_labels=legend), legend, read=read))
         except (SmaltiError, OSError) as error:
             return Failed(frame.id, str(error), "validation")
 
     def count(frames: Sequence[Frame]) -> tuple[list[Sequence[MaskFacts] | None], list[Failed]]:
+        legend = version.get_masks_labels() or None  # of now: whoever writes the counts has looked the version up
         with ThreadPoolExecutor(workers, thread_name_prefix="smalti-facts") as pool:
-            found = list(pool.map(one, frames))
+            found = list(pool.map(one, frames, repeat(legend)))
         return (
             [None if isinstance(item, Failed) else item for item in found],
             [item for item in found if isinstance(item, Failed)],

@@ -208,7 +208,7 @@ def _remember(ours: "DatasetVersion", theirs: "DatasetVersion", plan: _Plan) -> 
     decided = [{"frame": c.frame, "path": c.path, "chosen": c.chosen} for c in plan.conflicts]
     extra = dict(row.extra) | {"merged": merged, "conflicts": [*row.extra.get("conflicts", []), *decided]}
     parents = [*row.parents, theirs.id] if theirs.is_published and theirs.id not in row.parents else row.parents
-    ours.note(parents=parents, extra=extra)
+    ours.change_draft(parents=parents, extra=extra)
 
 
 def fill_from_parents(

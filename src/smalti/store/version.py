@@ -18,6 +18,7 @@ from smalti.store import ingest, legends
 from smalti.store.engine import Branch, where_in
 from smalti.store.ingest import Failed
 from smalti.store.names import check_name
+from smalti.store.relabeling import forget_facts, relabel
 from smalti.store.rows import LeaseRow, VersionRow
 from smalti.store.schema import TRUTH, from_rows
 
@@ -105,7 +106,9 @@ class DatasetVersion:
         row = self.require_draft()
         branch = self.dataset.engine.at(row.branch)
         yield branch
-        self.require_draft()
+        if self.require_draft().legend != row.legend:
+            # Counts that were made, or taken over, by the former legend may have come after those were removed.
+            forget_facts(branch)
 
     def require_draft(self) -> VersionRow:
         """What the catalog says now, of a draft.
@@ -368,12 +371,12 @@ class DatasetVersion:
     def set_masks_labels(self, legend: Any) -> None:
         """What the colours of the masks mean where a frame does not say so itself.
 
+        Counts of masks follow from it: those by another legend are removed (see `compute_facts`).
+
         Args:
             legend: a Legend, `{(r, g, b): label or labels}`, or `{mask id or "_all_": either}`.
         """
-        stored = legends.stored(legend)
-        self.require_draft()
-        self._change("draft", legend=stored)
+        relabel(self, legends.stored(legend))
 
     def get_masks_labels(self) -> dict[str, Any]:
         """The version's legends by mask id ("_all_" = every mask), as `resolve` reads them; {} for none."""
@@ -423,13 +426,15 @@ class DatasetVersion:
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replace the metadata; "mask_labels" in it replaces the legends."""
         found = dict(metadata)
-        changes: dict[str, Any] = {"legend": legends.stored(found.pop("mask_labels"))} if "mask_labels" in found else {}
-        self.require_draft()
-        self._change("draft", meta=found, **changes)
+        if "mask_labels" in found:
+            relabel(self, legends.stored(found.pop("mask_labels")), meta=found)
+        else:
+            self.change_draft(meta=found)
 
-    def note(self, *, parents: Sequence[str], extra: Mapping[str, Any]) -> None:
-        """Keep where a draft's frames came from."""
-        self._change("draft", parents=list(parents), extra=dict(extra))
+    def change_draft(self, **changes: Any) -> None:
+        """Change fields of its row while it is a draft; a legend goes by `relabeling.relabel`."""
+        self.require_draft()
+        self._change("draft", **changes)
 
     def compute_stats(self) -> dict[str, Any]:
         """Frames, ROIs, ROIs and frames per label, and frames whose masks were counted."""
