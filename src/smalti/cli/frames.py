@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from smalti import wire
+from smalti.cli.filling import waiting
 from smalti.cli.output import answer, as_json, check_output, json_option, progress, say, table
 from smalti.cli.stores import frames_of, opened, store_option, version_argument
-from smalti.formats.folder import read_folder
+from smalti.formats import choose, load
+from smalti.formats.protocol import Reading
 from smalti.reading import read_frames, read_lines
 
 __all__ = ["frames"]
@@ -41,25 +43,31 @@ def add(
 ) -> int:
     """Add the frames in PATHS; same ids are replaced.
 
-    PATHS: JSON, JSON-lines, Arrow or Parquet files, or folders of images and masks; - reads JSON-lines from standard
-    input.
+    PATHS: JSON, JSON-lines, Arrow or Parquet files, or folders in any layout that `smalti import` knows; - reads
+    JSON-lines from standard input. The legend of a folder becomes that of the version, and is refused where the version
+    reads the same masks otherwise.
     """
     with opened(store_uri) as store, progress("adding") as advance:
         version = store.version(reference)
         before = len(version)
-        failed, others = [], list(paths)
+        failed, others, skipped = [], list(paths), list[str]()
         if not upload_to and not facts and hasattr(version, "import_file"):
             for path in filter(_is_bulk, paths):  # their rows go in as they are
                 failed += version.import_file(path)
             others = [path for path in paths if not _is_bulk(path)]
+        for path in filter(_is_folder, others):
+            failed += _add_folder(version, path, advance, skipped, upload_to=upload_to, facts=facts)
+        others = [path for path in others if not _is_folder(path)]
         if others:
             failed += version.add_frames(_counted(_all(others), advance), upload_to=upload_to, facts=facts)
         after = len(version)
     rows = [{"id": f.id, "error": f.error, "kind": f.kind} for f in failed]
     if as_json_text:
-        as_json({"version": reference, "before": before, "frames": after, "failed": rows})
+        as_json({"version": reference, "before": before, "frames": after, "failed": rows, "skipped": skipped})
     else:
         say(f"{reference} has {after} frames ({after - before:+d})")
+        for sentence in skipped[:20]:
+            click.echo(f"left out: {sentence}", err=True)
         for row in rows[:20]:
             click.echo(f"not added: {row['id']}: {row['error']}", err=True)
         if len(rows) > 20:
@@ -165,12 +173,26 @@ def _is_table(path: str) -> bool:
     return Path(path).suffix.lower() in _TABLES
 
 
+def _is_folder(path: str) -> bool:
+    return Path(path).is_dir()
+
+
+def _add_folder(
+    version: Any, path: str, advance: Callable[[int], None], skipped: list[str], **options: Any
+) -> list[Any]:
+    reading = Reading()
+    chosen = choose(Path(path).resolve())
+    with waiting(load(chosen.format).read(chosen.path, reading)) as held:
+        held.explain(version)
+        failed: list[Any] = version.add_frames(_counted((f.record for f in held.frames()), advance), **options)
+    skipped += reading.skipped
+    return failed
+
+
 def _all(paths: Iterable[str]) -> Iterator[Any]:
     for path in paths:
         if path == "-":
             yield from read_lines(sys.stdin.buffer, where="standard input")
-        elif Path(path).is_dir():
-            yield from read_folder(Path(path).resolve()).annotated()
         elif _is_table(path):
             from smalti.store.transfer import records_of
 

@@ -11,15 +11,15 @@ import click
 
 from smalti import wire
 from smalti.cli.check import print_report
+from smalti.cli.filling import waiting
 from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
 from smalti.errors import FrameError
 from smalti.formats import FORMATS, Detection, choose, detect, load
-from smalti.formats.building import explained, without_colors
+from smalti.formats.building import explained
 from smalti.formats.output import safe_name
 from smalti.formats.protocol import Reading
 from smalti.frames import SingleFrame
-from smalti.legend import Legend
 from smalti.lint import check
 
 __all__ = ["import_command"]
@@ -38,7 +38,6 @@ class _Facts:
     masks: int = 0
     annotations: int = 0
     first_id: str = ""
-    legends: dict[str, Legend] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
 
@@ -97,12 +96,11 @@ def import_command(
     if not as_json_text:
         say(f"{where} is {chosen.format}: {'; '.join(chosen.reasons)}")
     frames = _seen(load(chosen.format).read(chosen.path, options), facts)
-    if copy_masks is not None:
-        frames = _copied(frames, Path(copy_masks).resolve())
+    folder = Path(copy_masks).resolve() if copy_masks is not None else None
     if target is not None:
-        reread = _into_store(frames, target, store_uri, facts)
+        reread = _into_store(frames, target, store_uri, facts, folder)
     else:
-        reread = _into_file(frames, facts.output)
+        reread = _into_file(_copied(frames, folder) if folder else frames, facts.output)
     return _finish(facts, options, reread, no_check, as_json_text)
 
 
@@ -175,7 +173,7 @@ def _into_file(frames: Iterator[SingleFrame], output: str) -> Callable[[], Itera
 
 
 def _into_store(
-    frames: Iterator[SingleFrame], target: str, store_uri: str | None, facts: _Facts
+    frames: Iterator[SingleFrame], target: str, store_uri: str | None, facts: _Facts, copy_masks: Path | None
 ) -> Callable[[], Iterator[Any]]:
     """Into a version; legends that all frames share become the version's, others stay with their frames."""
     from smalti.store import open_store
@@ -187,18 +185,11 @@ def _into_store(
     dataset = store[found["dataset"]] if found["dataset"] in store else store.create_dataset(found["dataset"])
     names = {version.name for version in dataset.versions()}
     version = dataset[found["version"]] if found["version"] in names else dataset.create_version(found["version"])
-
-    def plain() -> Iterator[Any]:
-        for frame in frames:
-            for mask_id, legend in (frame.mask_labels or {}).items():
-                facts.legends.setdefault(mask_id, legend)
-            if any(facts.legends[key] != legend for key, legend in (frame.mask_labels or {}).items()):
-                explained(frame)
-            yield frame.record
-
-    facts.failed = [f"{one.id}: {one.error}" for one in version.add_frames(plain())]
-    if facts.legends:
-        version.set_masks_labels({**version.get_masks_labels(), **without_colors(facts.legends)})
+    with waiting(frames) as held:
+        held.explain(version)
+        ready = held.frames()
+        failed = version.add_frames(frame.record for frame in (_copied(ready, copy_masks) if copy_masks else ready))
+    facts.failed = [f"{one.id}: {one.error}" for one in failed]
     return version.frames
 
 

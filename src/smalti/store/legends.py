@@ -7,9 +7,11 @@ from smalti.binding import ALL_MASKS
 from smalti.errors import LegendError
 from smalti.legend import Legend
 
-__all__ = ["ALL_MASKS", "read", "stored"]
+__all__ = ["ALL_MASKS", "joined", "read", "stored"]
 
-Stored = dict[str, list[dict[str, Any]]]
+Row = dict[str, Any]
+Stored = dict[str, list[Row]]
+_TOLD = 3
 
 
 def stored(legend: Any) -> Stored:
@@ -46,3 +48,56 @@ def read(kept: Stored, mask_id: str) -> Legend | None:
         if key in kept:
             return Legend.from_mask_labels(kept[key], where=f"mask_labels[{key!r}]")
     return None
+
+
+def joined(kept: Stored, more: Stored, where: str, instead: str) -> Stored:
+    """The legends of a version that gets frames with legends of their own; neither's masks are read otherwise by it.
+
+    Args:
+        kept: the version's legends.
+        more: those of the frames to come.
+        where: the version, and `instead`: what to do about legends that contradict each other, for the message.
+
+    Raises:
+        LegendError: a value of a mask means one thing in the version and another in the frames.
+    """
+    result = dict(kept)
+    for key in dict.fromkeys([*more, *(kept if ALL_MASKS in more else ())]):
+        was, rows = kept.get(key) or kept.get(ALL_MASKS) or [], more.get(key) or more.get(ALL_MASKS) or []
+        if clashes := _clashes(was, rows):
+            told = ", ".join(clashes[:_TOLD]) + (f" and {len(clashes) - _TOLD} more" if len(clashes) > _TOLD else "")
+            masks = "masks" if key == ALL_MASKS else f"masks {key!r}"
+            raise LegendError(
+                f"{where} reads {masks} by another legend than that of the frames to add: {told}; {instead}"
+            )
+        known = {tuple(row["value"]) for row in was}
+        union = [*was, *(row for row in rows if tuple(row["value"]) not in known)]
+        if union != was:
+            result[key] = union
+    return result
+
+
+def _clashes(was: list[Row], rows: list[Row]) -> list[str]:
+    """What two legends disagree about; what only one of them names is no disagreement."""
+    if not was or not rows:
+        return []
+    before, after = ({tuple(row["value"]): row["labels"] for row in side} for side in (was, rows))
+    kinds = ["colors" if any(len(value) == 3 for value in side) else "numbers" for side in (before, after)]
+    if kinds[0] != kinds[1]:
+        return [f"it has {kinds[0]} and the frames have {kinds[1]}"]
+    found = [
+        f"{_said(value)} means {_names(before[value])} there and {_names(after[value])} here"
+        for value in before
+        if value in after and set(before[value]) != set(after[value])
+    ]
+    # A colour with -1 takes other colours as well, so one that only a side has changes what the other side's mean.
+    one_sided = [value for value in before.keys() ^ after.keys() if -1 in value]
+    return found + [f"only one of them has {_said(value)}" for value in sorted(one_sided)]
+
+
+def _said(value: tuple[int, ...]) -> str:
+    return f"color {value}" if len(value) == 3 else f"value {value[0]}"
+
+
+def _names(labels: list[str]) -> str:
+    return "/".join(map(repr, labels))

@@ -1,0 +1,69 @@
+"""Frames of a layout on their way into a version: their legends become the version's before they come themselves."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+import msgspec
+
+from smalti.formats.building import explained, without_colors
+from smalti.frames import SingleFrame
+from smalti.legend import Legend
+from smalti.records import Frame
+
+__all__ = ["Waiting", "waiting"]
+
+_IN_MEMORY = 64 << 20
+
+
+@contextmanager
+def waiting(frames: Iterable[SingleFrame]) -> "Iterator[Waiting]":
+    """Frames with legends by mask id, read from their layout once; they wait on disk where they are many."""
+    with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        yield Waiting(frames, file)
+
+
+class Waiting:
+    """Frames that were read and wait until their legends are known: all must be seen before the first is written.
+
+    A frame whose legend is another than that of an earlier frame explains itself.
+    """
+
+    def __init__(self, frames: Iterable[SingleFrame], file: IO[bytes]) -> None:
+        self.legends: dict[str, Legend] = {}
+        self._sizes: list[int] = []
+        self._file = file
+        encode = msgspec.msgpack.Encoder().encode
+        for frame in frames:
+            own = frame.mask_labels or {}
+            for mask_id, legend in own.items():
+                self.legends.setdefault(mask_id, legend)
+            if any(self.legends[mask_id] != legend for mask_id, legend in own.items()):
+                explained(frame)
+            self._sizes.append(self._file.write(encode(frame.record)))
+
+    def explain(self, version: Any) -> None:
+        """Make the legends of the frames those of a version as well.
+
+        Raises:
+            LegendError: the version has others; nothing is written.
+        """
+        from smalti.store.legends import joined, stored
+
+        name = f"{version.dataset.name}@{version.name}"
+        instead = (
+            "add them to another version, or let the frames bring their own: smalti import … -o frames.jsonl, then "
+            f"smalti frames add {name} frames.jsonl"
+        )
+        kept = version.get_masks_labels()
+        legend = joined(kept, stored(without_colors(self.legends)), name, instead)
+        if legend != kept:
+            version.set_masks_labels(legend)
+
+    def frames(self) -> Iterator[SingleFrame]:
+        """The frames, without legends."""
+        decode = msgspec.msgpack.Decoder(Frame).decode
+        self._file.seek(0)
+        for size in self._sizes:
+            yield SingleFrame.on(decode(self._file.read(size)))
