@@ -114,3 +114,16 @@ def test_legends_join_by_what_reads_a_mask() -> None:
         joined({"seg": car}, {"seg": _rows(([1, 2, 3], "car"))}, "v", "")
     with pytest.raises(LegendError, match=r"only one of them has color \(-1, 2, 3\)"):
         joined({"seg": _rows(([1, 2, 3], "car"))}, {"seg": _rows(([-1, 2, 3], "any"))}, "v", "")
+
+
+def test_a_diff_of_versions_names_the_values_that_mean_something_else(tmp_path: Path, run: Any) -> None:
+    with open_store(tmp_path / "store") as store:
+        before = store.create_dataset("mix").create_version("a")
+        before.set_masks_labels({"seg": {1: "car", 2: "bus"}})
+        before.publish().child("b").set_masks_labels({"seg": {1: "truck", 3: "sky"}})
+    said = run("version", "diff", "mix@a", "b")
+    assert "legend of masks 'seg': [1] car → truck, [2] bus → (nothing), [3] (nothing) → sky" in said
+    assert "0 changed; 1 legends differ" in said
+    found = json.loads(run("version", "diff", "mix@a", "b", "--json"))["legends"]["seg"]
+    assert [row["labels"] for row in found["before"]] == [["car"], ["bus"]]
+    assert [row["labels"] for row in found["after"]] == [["truck"], ["sky"]]

@@ -51,6 +51,7 @@ def test_a_dataset_from_file_to_published_and_on(shell: Shell, street: Path, tmp
         "added": [],
         "removed": ["street_00", "street_01"],
         "changed": [],
+        "legends": {},
     }
     assert "v2  draft, 6 frames" in shell("version", "tree", "drive")
     (row,) = shell.json("dataset", "list")  # type: ignore[misc]

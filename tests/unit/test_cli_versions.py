@@ -116,7 +116,12 @@ def test_frames_go_out_and_in_as_lines_arrow_and_parquet(shell: Shell, tmp_path:
     for name in ("frames.jsonl", "frames.arrow", "frames.parquet"):
         assert shell.json("frames", "export", "data@v1", tmp_path / name)["frames"] == 2  # type: ignore[index]
         assert shell.json("frames", "add", "data@again", tmp_path / name)["frames"] == 2  # type: ignore[index]
-        assert shell.json("version", "diff", "data@v1", "again") == {"added": [], "removed": [], "changed": []}
+        assert shell.json("version", "diff", "data@v1", "again") == {
+            "added": [],
+            "removed": [],
+            "changed": [],
+            "legends": {},
+        }
         data["again"].delete_frames(["good", "bad"])
     picture(tmp_path / "missing.png", BLUE)
     added = shell.json("frames", "add", "data@again", tmp_path / "frames.parquet", "--facts")

@@ -225,6 +225,97 @@ def test_a_published_version_is_merged_into_a_child_of_it(data: Dataset) -> None
     assert data["ours"].get_record("f0001").meta["city"] == "ulm"
 
 
+CAR, TRUCK, BUS = ({(1, 2, 3): name} for name in ("car", "truck", "bus"))
+
+
+def word(data: Dataset, name: str, mask_id: str = "_all_") -> str | None:
+    rows = data[name].get_masks_labels().get(mask_id)
+    return rows[0]["labels"][0] if rows else None
+
+
+@pytest.fixture
+def labeled(tmp_path: Path) -> Dataset:
+    """As `data`, with a legend."""
+    found = open_store(tmp_path / "store").create_dataset("data")
+    base = found.create_version("base")
+    base.set_masks_labels({"seg": CAR, "depth": CAR})
+    base.add_frames(frames(3))
+    base.publish()
+    base.child("ours")
+    base.child("theirs")
+    return found
+
+
+def test_a_diff_says_which_legends_differ(labeled: Dataset) -> None:
+    assert labeled.diff("base", "ours").legends == {}
+    labeled["ours"].set_masks_labels({"seg": TRUCK, "new": BUS})
+    found = labeled.diff("base", "ours")
+    assert list(found.legends) == ["depth", "new", "seg"]
+    assert [[side and side[0]["labels"] for side in pair] for pair in found.legends.values()] == [
+        [["car"], None], [None, ["bus"]], [["car"], ["truck"]],
+    ]  # fmt: skip
+    assert "3 legends" in repr(found)
+    assert len(found) == 0
+
+
+def test_a_legend_that_one_side_changed_is_merged(labeled: Dataset) -> None:
+    labeled["theirs"].set_masks_labels({"seg": TRUCK, "new": BUS})
+    labeled.merge("ours", "theirs")
+    assert labeled["ours"].get_masks_labels() == labeled["theirs"].get_masks_labels()
+    assert (word(labeled, "ours", "seg"), word(labeled, "ours", "depth")) == ("truck", None)
+
+
+def test_a_legend_that_both_changed_is_a_conflict(labeled: Dataset) -> None:
+    labeled["ours"].set_masks_labels({"seg": TRUCK, "depth": CAR})
+    labeled["theirs"].set_masks_labels({"seg": BUS, "depth": TRUCK})
+    with pytest.raises(ConflictError, match=r"both sides changed mask_labels\.seg; choose") as caught:
+        labeled.merge("ours", "theirs")
+    (conflict,) = caught.value.conflicts
+    assert (conflict.frame, conflict.base[0]["labels"], conflict.theirs[0]["labels"]) == ("", ["car"], ["bus"])
+    assert (word(labeled, "ours", "seg"), word(labeled, "ours", "depth")) == ("truck", "car")
+    merged = labeled.merge("ours", "theirs", rule="theirs")
+    assert (word(labeled, "ours", "seg"), word(labeled, "ours", "depth")) == ("bus", "truck")
+    assert merged.row.extra["conflicts"] == [{"frame": "", "path": "mask_labels.seg", "chosen": "theirs"}]
+
+
+@pytest.mark.parametrize("rule", ["ours", "theirs"])
+def test_parents_whose_legends_disagree(labeled: Dataset, rule: Any) -> None:
+    labeled["ours"].set_masks_labels({"seg": TRUCK, "depth": CAR})
+    labeled["theirs"].set_masks_labels({"seg": BUS, "depth": TRUCK})
+    for name in ("ours", "theirs"):
+        labeled[name].publish()
+    with pytest.raises(ConflictError, match="mask_labels"):
+        labeled.create_version("both", parents=["ours", "theirs"])
+    with pytest.raises(ConflictError, match="mask_labels"):
+        labeled.merge("ours", "theirs", name="both")
+    assert "both" not in labeled
+    labeled.create_version("both", parents=["ours", "theirs"], prefer=rule)
+    assert word(labeled, "both", "seg") == word(labeled, rule, "seg")
+    assert word(labeled, "both", "depth") == "truck"
+
+
+def test_merged_frames_have_no_counts_by_another_legend(labeled: Dataset, tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 2, 3), (1, 2, 3), np.uint8)).save(tmp_path / "m.png")
+    source = Source(id="s", uri="i.png", masks=[Mask(id="seg", uri=str(tmp_path / "m.png"))])
+    labeled["theirs"].set_masks_labels({"seg": TRUCK, "depth": CAR})
+    labeled["theirs"].add_frames([Frame(id="theirs", sources=[source])], facts=True)
+    labeled["ours"].set_masks_labels({"seg": BUS, "depth": CAR})
+    labeled["ours"].add_frames([Frame(id="ours", sources=[source])], facts=True)
+
+    def counted() -> dict[str, list[str]]:
+        rows = labeled["ours"].rows().table(["id", "px_label"], "px_known").to_pylist()
+        return {row["id"]: row["px_label"] for row in rows}
+
+    labeled.merge("ours", "theirs", rule="ours")
+    assert counted() == {"ours": ["bus"]}
+    labeled["ours"].compute_facts()
+    assert counted() == {"ours": ["bus"], "theirs": ["bus"]}
+    labeled.merge("ours", "theirs", rule="theirs")
+    assert counted() == {}
+    labeled["ours"].compute_facts()
+    assert counted() == {"ours": ["truck"], "theirs": ["truck"]}
+
+
 def test_a_version_from_two_parents(data: Dataset) -> None:
     both_sides(data)
     for name in ("ours", "theirs"):

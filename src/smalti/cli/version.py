@@ -266,7 +266,7 @@ def describe(
 @store_option
 @json_option
 def diff(before: str, after: str, frame_id: str | None, store_uri: str | None, as_json_text: bool) -> None:
-    """Frames added, removed and changed between two versions of a dataset."""
+    """Frames added, removed and changed between two versions of a dataset, and legends that differ."""
     dataset, name = split_reference(before)
     with opened(store_uri) as store:
         found = store[dataset].diff(name, after.rpartition("@")[2])
@@ -280,15 +280,28 @@ def diff(before: str, after: str, frame_id: str | None, store_uri: str | None, a
                 say_frame_changes(inside)
             return
         facts = {"added": list(found.added), "removed": list(found.removed), "changed": list(found.changed)}
+        legends = found.legends
     if as_json_text:
-        as_json(facts)
+        told = {mask_id: {"before": was, "after": now} for mask_id, (was, now) in legends.items()}
+        as_json({**facts, "legends": told})
         return
+    for mask_id, (was, now) in legends.items():
+        say(f"~ legend of {'all masks' if mask_id == '_all_' else f'masks {mask_id!r}'}: {_relabeled(was, now)}")
     for mark, key in (("+", "added"), ("-", "removed"), ("~", "changed")):
         for frame_name in facts[key][:20]:
             say(f"{mark} {frame_name}")
         if len(facts[key]) > 20:
             say(f"{mark} … {len(facts[key]) - 20} more")
-    say(f"{len(facts['added'])} added, {len(facts['removed'])} removed, {len(facts['changed'])} changed")
+    counts = f"{len(facts['added'])} added, {len(facts['removed'])} removed, {len(facts['changed'])} changed"
+    say(counts + (f"; {len(legends)} legends differ" if legends else ""))
+
+
+def _relabeled(was: Any, now: Any) -> str:
+    """Which values mean something else, in words."""
+    before, after = ({tuple(row["value"]): "/".join(row["labels"]) for row in side or ()} for side in (was, now))
+    moved = [value for value in {**before, **after} if before.get(value) != after.get(value)]
+    told = [f"{list(v)} {before.get(v, '(nothing)')} → {after.get(v, '(nothing)')}" for v in moved[:5]]
+    return ", ".join(told) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "") or "in another order"
 
 
 @version.command()

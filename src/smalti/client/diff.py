@@ -1,8 +1,7 @@
 """Two versions of a server compared: see `smalti.store.diff.VersionDiff`."""
 
 from collections.abc import Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smalti.client.http import segment
 from smalti.errors import VersionError
@@ -19,13 +18,18 @@ class RemoteDiff:
 
     Attributes:
         added, removed, changed: sorted frame ids.
+        legends: mask id → the legends before and after, of those that differ.
     """
 
     def __init__(self, a: "RemoteVersion", b: "RemoteVersion") -> None:
+        from smalti.store.diff import legends_between
+
         self.a, self.b = a, b
         found: dict[str, list[str]] = {"added": [], "removed": [], "changed": []}
         for item in a.http.pages("GET", f"{a.path}/diff/{segment(b.id)}", limit=1000):
             found[item["kind"]].append(item["id"])
+        self._legends = a.get_masks_labels() or None, b.get_masks_labels() or None
+        self.legends = legends_between(*self._legends)
         self.added, self.removed, self.changed = (sorted(found[kind]) for kind in ("added", "removed", "changed"))
 
     def __len__(self) -> int:
@@ -34,10 +38,6 @@ class RemoteDiff:
     def __repr__(self) -> str:
         counts = f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
         return f"RemoteDiff({self.a.name} → {self.b.name}: {counts})"
-
-    @cached_property
-    def _legends(self) -> tuple[Any, Any]:
-        return self.a.get_masks_labels() or None, self.b.get_masks_labels() or None
 
     def frame(self, frame_id: str) -> "FrameDiff":
         """What differs in one frame; nothing for a frame that is the same, or in neither version."""

@@ -195,7 +195,7 @@ class Dataset:
         if made_from:
             first = made_from[0].row
             row.meta = dict(first.meta) | row.meta
-            row.legend = _joined([parent.row.legend for parent in made_from])
+            row.legend = first.legend
         if self.catalog.find_version(self.id, name) is not None:
             raise VersionError(f"version {name!r} of dataset {self.name!r} is there already; choose another name")
         if len(made_from) < 2:
@@ -276,7 +276,7 @@ class Dataset:
         rule: "Rule" = "error",
         name: str | None = None,
     ) -> "DatasetVersion":
-        """The changes of `theirs` since `base`, made to `ours`, per frame and within a frame per mask and ROI.
+        """The changes of `theirs` since `base`, made to `ours`: legends per mask id, frames per part, mask and ROI.
 
         Args:
             ours: a draft, which is changed in place; or a published version, of which a draft child is made.
@@ -328,12 +328,3 @@ def _version(dataset: Dataset, row: VersionRow) -> "DatasetVersion":
     from smalti.store.version import DatasetVersion  # brings Arrow, which a listing of datasets does without
 
     return DatasetVersion(dataset, row)
-
-
-def _joined(legends: Sequence[Any]) -> Any:
-    """The legends of several parents: for each mask id that of the first parent that has one."""
-    joined: dict[str, Any] = {}
-    for legend in legends:
-        for key, rows in (legend or {}).items():
-            joined.setdefault(key, rows)
-    return joined or None

@@ -5,7 +5,6 @@ touched since that point are found without reading any; their content hashes the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +15,7 @@ from smalti.frames import handle_of
 from smalti.records import Frame
 from smalti.store.changes import MISSING, Change, changes
 from smalti.store.engine import Branch
+from smalti.store.legends import Stored
 from smalti.store.schema import TRUTH, from_rows
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "compare",
     "compare_rows",
     "deleted_ids",
+    "legends_between",
 ]
 
 UPDATED, BORN = "_row_last_updated_at_version", "_row_created_at_version"
@@ -210,7 +211,9 @@ class FrameDiff:
         if self.before is None or self.after is None:
             return []
         named = {tuple(change.path.split(".", 3)[1::2]) for change in self.masks}
-        is_other_meaning = any(side.mask for c in self.rois for side in (c.before, c.after) if side is not MISSING)
+        is_other_meaning = self._legends[0] != self._legends[1] or any(
+            side.mask for c in self.rois for side in (c.before, c.after) if side is not MISSING
+        )
         found = []
         for source in self.before.sources:
             other = next((s for s in self.after.sources if s.id == source.id), None)
@@ -244,16 +247,28 @@ def _name(legend: Any, number: int) -> str | None:
     return ", ".join(legend.entries[number - 1].labels) if number else None
 
 
+def legends_between(before: Stored | None, after: Stored | None) -> dict[str, tuple[Any, Any]]:
+    """The mask ids whose legends differ, with both."""
+    old, new = before or {}, after or {}
+    return {
+        id_: (old.get(id_), new.get(id_)) for id_ in sorted(old.keys() | new.keys()) if old.get(id_) != new.get(id_)
+    }
+
+
 class VersionDiff:
     """What it takes to get from version `a` to version `b`, as of the call.
 
     Attributes:
         added, removed, changed: sorted frame ids.
+        legends: mask id ("_all_" = every mask) → the version's legend for it before and after, None = it has none; only
+            those that differ. Frames that do not change may be read otherwise by them.
     """
 
     def __init__(self, a: "DatasetVersion", b: "DatasetVersion") -> None:
         self.a, self.b = a, b
         self._rows = a.rows(), b.rows()
+        self._legends = a.get_masks_labels() or None, b.get_masks_labels() or None
+        self.legends = legends_between(*self._legends)
         self._touched = compare_rows(*self._rows)
         self.added = self._touched.added
         self.removed = self._touched.removed
@@ -261,14 +276,11 @@ class VersionDiff:
 
     def __repr__(self) -> str:
         counts = f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
+        counts += f", {len(self.legends)} legends" if self.legends else ""
         return f"VersionDiff({self.a.name} → {self.b.name}: {counts})"
 
     def __len__(self) -> int:
         return len(self._touched)
-
-    @cached_property
-    def _legends(self) -> tuple[Any, Any]:
-        return self.a.get_masks_labels() or None, self.b.get_masks_labels() or None
 
     def frame(self, frame_id: str) -> FrameDiff:
         """What differs in one frame; nothing for a frame that is the same, or in neither version."""

@@ -7,7 +7,7 @@ from smalti.binding import ALL_MASKS
 from smalti.errors import LegendError
 from smalti.legend import Legend
 
-__all__ = ["ALL_MASKS", "joined", "read", "stored"]
+__all__ = ["ALL_MASKS", "Stored", "joined", "read", "stored"]
 
 Row = dict[str, Any]
 Stored = dict[str, list[Row]]

@@ -1,4 +1,5 @@
-"""Three-way merge of versions: per frame, and inside a frame per metadata leaf, source field, mask and ROI.
+"""Three-way merge of versions: their legends per mask id; frames, and inside a frame per metadata leaf, source field,
+mask and ROI.
 
 A frame that one side alone has changed is taken as it is, row by row. A frame that both have changed is taken apart
 (see `store.changes`) and put together again; a part that both have changed, each in another way, is a conflict.
@@ -17,7 +18,9 @@ from smalti.store.derive import derive
 from smalti.store.diff import Touched, common_point, compare_rows
 from smalti.store.engine import Branch, where_in
 from smalti.store.keeping import keep_facts
+from smalti.store.legends import Stored
 from smalti.store.promoted import conform
+from smalti.store.relabeling import forget_facts, without_facts
 from smalti.store.rows import VersionRow
 from smalti.store.schema import SCHEMA, TRUTH, from_rows, to_rows
 
@@ -37,8 +40,9 @@ class Conflict(msgspec.Struct):
     """Something that both sides changed, each in another way.
 
     Attributes:
-        frame: id of the frame.
-        path: the part, as in `Change.path`, or "(frame)" where one side deleted the frame and the other changed it.
+        frame: id of the frame; "" for what belongs to the version.
+        path: the part, as in `Change.path`, or "(frame)" where one side deleted the frame and the other changed it; of
+            the version `mask_labels.<mask id>`, its legend for these masks.
         base, ours, theirs: what each has; MISSING where it has nothing.
         chosen: what the rule decided: "ours" or "theirs"; "" while nothing is decided.
     """
@@ -80,18 +84,48 @@ def merge_frames(
     return rebuilt(frame_id, parts)
 
 
+class _Side(msgspec.Struct, frozen=True):
+    """Rows to merge, and the legends that their masks are read by."""
+
+    rows: Branch
+    legend: Stored
+
+
+def _side(version: "DatasetVersion", rows: Branch | None = None) -> _Side:
+    return _Side(version.rows() if rows is None else rows, version.row.legend or {})
+
+
+def _ancestor(dataset: "Dataset", ours: Branch, theirs: Branch) -> _Side | None:
+    name, version = common_point(ours, theirs)
+    if name is None:
+        return None
+    known = dataset.catalog.list_versions(dataset.id, deleted=True)
+    legend = next((row.legend for row in known if row.branch == name), None)
+    return _Side(ours.engine.at(name, version), legend or {})
+
+
 class _Plan(msgspec.Struct):
-    """What to write to make a merge: ids to copy from theirs as they are, frames to write, ids to delete."""
+    """What to write to make a merge.
+
+    Attributes:
+        copied: ids to copy from theirs as they are; `written`: frames to write; `deleted`: ids to delete.
+        legend: of the result.
+        relabels: whether the masks of ours are read otherwise from then on; `recounts`: those that are copied, too.
+    """
 
     copied: list[str]
     written: list[Frame]
     deleted: list[str]
     conflicts: list[Conflict]
+    legend: Stored = {}
+    relabels: bool = False
+    recounts: bool = False
 
 
-def _plan(base: Branch | None, ours: Branch, theirs: Branch, rule: Rule) -> _Plan:
-    here = compare_rows(base, ours) if base is not None else _everything(ours)
-    there = compare_rows(base, theirs) if base is not None else _everything(theirs)
+def _plan(base: _Side | None, ours: _Side, theirs: _Side, rule: Rule) -> _Plan:
+    start = base.rows if base is not None else None
+    here = compare_rows(start, ours.rows) if start is not None else _everything(ours.rows)
+    there = compare_rows(start, theirs.rows) if start is not None else _everything(theirs.rows)
     mine = set(here.ids())
     plan = _Plan(
         copied=[id_ for id_ in (*there.added, *there.changed) if id_ not in mine],
@@ -108,13 +142,32 @@ def _plan(base: Branch | None, ours: Branch, theirs: Branch, rule: Rule) -> _Pla
         return conflict.chosen
 
     both = [id_ for id_ in there.ids() if id_ in mine]
-    for id_, (was, a, b) in _three(both, base, ours, theirs):
+    for id_, (was, a, b) in _three(both, start, ours.rows, theirs.rows):
         merged = merge_frames(was, a, b, choose)
         if merged is None:
             plan.deleted.append(id_)
         elif merged is not a:
             plan.written.append(merged)
+    plan.legend = _merge_legends(base.legend if base is not None else {}, ours.legend, theirs.legend, choose)
+    plan.relabels = plan.legend != ours.legend
+    plan.recounts = plan.relabels or plan.legend != theirs.legend
     return plan
+
+
+def _merge_legends(base: Stored, ours: Stored, theirs: Stored, choose: Callable[[Conflict], str]) -> Stored:
+    """One legend a mask id: that of the side which changed it."""
+    merged: Stored = {}
+    for mask_id in dict.fromkeys([*ours, *theirs]):
+        was, a, b = (side.get(mask_id, MISSING) for side in (base, ours, theirs))
+        if a == b or b == was:
+            kept = a
+        elif a == was:
+            kept = b
+        else:
+            kept = a if choose(Conflict("", f"mask_labels.{mask_id}", was, a, b)) == "ours" else b
+        if kept is not MISSING:
+            merged[mask_id] = kept
+    return merged
 
 
 def _everything(rows: Branch) -> Touched:
@@ -136,7 +189,7 @@ def _three(
 
 def _refuse(plan: _Plan, rule: Rule, what: str) -> None:
     if rule == "error" and plan.conflicts:
-        some = ", ".join(f"{c.frame}: {c.path}" for c in plan.conflicts[:5])
+        some = ", ".join(f"{c.frame}: {c.path}" if c.frame else c.path for c in plan.conflicts[:5])
         more = f" and {len(plan.conflicts) - 5} more" if len(plan.conflicts) > 5 else ""
         raise ConflictError(
             f"{what}: both sides changed {some}{more}; choose a rule ('ours', 'theirs', or a function)",
@@ -146,12 +199,15 @@ def _refuse(plan: _Plan, rule: Rule, what: str) -> None:
 
 def _apply(target: Branch, theirs: Branch, plan: _Plan, renew: Callable[[], None]) -> None:
     schema = target.schema
+    if plan.relabels:
+        forget_facts(target)
     for start in range(0, len(plan.copied), _AT_ONCE):
         renew()
         rows = theirs.find(plan.copied[start : start + _AT_ONCE], SCHEMA.names)
         batches = [conform(batch, schema) for batch in rows.to_batches() if len(batch)]
         if batches:
-            target.upsert(pa.Table.from_batches(batches))
+            taken = pa.Table.from_batches(batches)
+            target.upsert(without_facts(taken) if plan.recounts else taken)
     for start in range(0, len(plan.written), _AT_ONCE):
         renew()
         rows = conform(derive(to_rows(plan.written[start : start + _AT_ONCE])), schema)
@@ -159,11 +215,6 @@ def _apply(target: Branch, theirs: Branch, plan: _Plan, renew: Callable[[], None
     for start in range(0, len(plan.deleted), _AT_ONCE):
         renew()
         target.delete(where_in("id", plan.deleted[start : start + _AT_ONCE]))
-
-
-def _ancestor(ours: Branch, theirs: Branch) -> Branch | None:
-    name, version = common_point(ours, theirs)
-    return None if name is None else ours.engine.at(name, version)
 
 
 def merge(
@@ -177,10 +228,10 @@ def merge(
 ) -> "DatasetVersion":
     """See `Dataset.merge`."""
     what = f"merging {theirs.name!r} into {ours.name!r} of dataset {dataset.name!r}"
-    other = theirs.rows()
+    other = _side(theirs)
     if ours.is_published:
-        mine = ours.rows()
-        start = base.rows() if base is not None else _ancestor(mine, other)
+        mine = _side(ours)
+        start = _side(base) if base is not None else _ancestor(dataset, mine.rows, other.rows)
         _refuse(_plan(start, mine, other, rule), rule, what)
         ours = dataset.create_version(name or f"{ours.name}+{theirs.name}", parents=[ours])
     elif name is not None:
@@ -189,15 +240,17 @@ def merge(
         )
     with ours.lease("a merge") as renew, ours.writing() as target:
         for _ in range(_TRIES):
-            mine = target.snapshot()
-            start = base.rows() if base is not None else _ancestor(mine, other)
+            mine = _side(ours, target.snapshot())
+            start = _side(base) if base is not None else _ancestor(dataset, mine.rows, other.rows)
             plan = _plan(start, mine, other, rule)
             _refuse(plan, rule, what)
-            if target.version == mine.version:
+            if target.version == mine.rows.version:
                 break
         else:
             raise ConflictError(f"{what}: others kept changing it meanwhile; try again when they are done")
-        _apply(target, other, plan, renew)
+        _apply(target, other.rows, plan, renew)
+        if plan.legend != mine.legend:
+            ours.change_draft(legend=plan.legend)
     _remember(ours, theirs, plan)
     return ours
 
@@ -223,10 +276,11 @@ def fill_from_parents(
     decided: list[dict[str, str]] = []
     try:
         for other in parents[1:]:
-            mine, theirs = target.snapshot(), other.rows()
-            plan = _plan(_ancestor(mine, theirs), mine, theirs, rule)
+            mine, theirs = _Side(target.snapshot(), row.legend or {}), _side(other)
+            plan = _plan(_ancestor(dataset, mine.rows, theirs.rows), mine, theirs, rule)
             _refuse(plan, rule, f"version {row.name!r} from {parents[0].name!r} and {other.name!r}")
-            _apply(target, theirs, plan, lambda: None)
+            _apply(target, theirs.rows, plan, lambda: None)
+            row.legend = plan.legend or None
             decided += [{"frame": c.frame, "path": c.path, "chosen": c.chosen} for c in plan.conflicts]
         if decided:
             row.extra = {"conflicts": decided}
