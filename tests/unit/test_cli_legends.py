@@ -57,7 +57,7 @@ def test_frames_with_another_legend_are_refused_and_nothing_is_written(tmp_path:
     assert "mix@v reads masks 'seg' by another legend" in said
     assert "value 1 means 'car' there and 'sky' here" in said
     assert "another version" in said
-    assert "smalti frames add mix@v frames.jsonl" in said
+    assert "smalti frames add DATASET@VERSION frames.jsonl" in said
     assert meanings(tmp_path) == {"a1": ["car"], "a2": ["car"]}
     assert not copies.exists()
     with open_store(tmp_path / "store") as store:
@@ -93,6 +93,51 @@ def test_both_doors_make_the_same_of_a_folder(tmp_path: Path, run: Any) -> None:
         assert added.get_masks_labels() == imported.get_masks_labels() != {}
         assert len(added.view("label:bus")) == 0
         assert [frame.id for frame in added.view("mask.labels:car")] == ["a1", "a2"]
+
+
+@pytest.mark.parametrize("ending", ["arrow", "parquet", "jsonl"])
+@pytest.mark.parametrize("option", [(), ("--facts",)])
+def test_an_exported_version_takes_its_legend_along(tmp_path: Path, run: Any, ending: str, option: Any) -> None:
+    run("import", folder(tmp_path / "a", {"ground": 0, "car": 1}, "a1"), "--to", "mix@v", "--no-check")
+    out = tmp_path / "out" / f"frames.{ending}"
+    out.parent.mkdir()
+    assert ("keep them together" in run("frames", "export", "mix@v", out)) == (ending == "jsonl")
+    run("version", "create", "mix@w")
+    run("frames", "add", "mix@w", out, *option)
+    run("frames", "add", "mix@w", out, *option)
+    assert meanings(tmp_path, "w") == {"a1": ["car"]}
+    with open_store(tmp_path / "store") as store:
+        assert store["mix"]["w"].get_masks_labels() == store["mix"]["v"].get_masks_labels() != {}
+        other = store["mix"].create_version("x")
+        other.set_masks_labels({"seg": {1: "sky"}})
+        store["mix"].create_version("plain").export_file(tmp_path / "plain" / f"frames.{ending}")
+    said = run("frames", "add", "mix@x", out, *option, code=2)
+    assert "mix@x reads masks 'seg' by another legend" in said
+    assert "value 1 means 'sky' there and 'car' here; add them to another version" in said
+    assert meanings(tmp_path, "x") == {}
+    assert [path.name for path in (tmp_path / "plain").iterdir()] == [f"frames.{ending}"]
+    with open_store(tmp_path / "store") as store:
+        store["mix"].create_version("bare").export_file(out)  # without a legend, over one with a legend
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_files_whose_legends_contradict_each_other_are_refused_before_any_is_added(tmp_path: Path, run: Any) -> None:
+    for name, legend in (("a", {"car": 1}), ("b", {"sky": 1})):
+        run("import", folder(tmp_path / name, legend, f"{name}1"), "--to", f"mix@{name}", "--no-check")
+        run("frames", "export", f"mix@{name}", tmp_path / f"{name}.parquet")
+    run("version", "create", "mix@w")
+    said = run("frames", "add", "mix@w", tmp_path / "a", tmp_path / "b.parquet", code=2)
+    assert "value 1 means 'car' there and 'sky' here" in said
+    with open_store(tmp_path / "store") as store:
+        assert (len(store["mix"]["w"]), store["mix"]["w"].get_masks_labels()) == (0, {})
+
+
+def test_a_file_with_a_damaged_legend_says_which(tmp_path: Path, run: Any) -> None:
+    run("version", "create", "mix@w")
+    (tmp_path / "f.jsonl").write_bytes(b"")
+    (tmp_path / "f.jsonl.mask_labels.json").write_bytes(b'{"seg": 5}')
+    said = run("frames", "add", "mix@w", tmp_path / "f.jsonl", code=2)
+    assert "f.jsonl.mask_labels.json has legends that cannot be read" in said
 
 
 def _rows(*entries: tuple[list[int], str]) -> Rows:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
@@ -11,8 +11,14 @@ from smalti.formats.building import explained, without_colors
 from smalti.frames import SingleFrame
 from smalti.legend import Legend
 from smalti.records import Frame
+from smalti.store.legends import Stored, stored
 
-__all__ = ["Waiting", "waiting"]
+__all__ = ["INSTEAD", "Waiting", "waiting"]
+
+INSTEAD = (
+    "add them to another version, or let the frames bring their own: smalti import … -o frames.jsonl, then "
+    "smalti frames add DATASET@VERSION frames.jsonl"
+)
 
 _IN_MEMORY = 64 << 20
 
@@ -43,23 +49,9 @@ class Waiting:
                 explained(frame)
             self._sizes.append(self._file.write(encode(frame.record)))
 
-    def explain(self, version: Any) -> None:
-        """Make the legends of the frames those of a version as well.
-
-        Raises:
-            LegendError: the version has others; nothing is written.
-        """
-        from smalti.store.legends import joined, stored
-
-        name = f"{version.dataset.name}@{version.name}"
-        instead = (
-            "add them to another version, or let the frames bring their own: smalti import … -o frames.jsonl, then "
-            f"smalti frames add {name} frames.jsonl"
-        )
-        kept = version.get_masks_labels()
-        legend = joined(kept, stored(without_colors(self.legends)), name, instead)
-        if legend != kept:
-            version.set_masks_labels(legend)
+    def legend(self) -> Stored:
+        """The legends of the frames as a version keeps them."""
+        return stored(without_colors(self.legends))
 
     def frames(self) -> Iterator[SingleFrame]:
         """The frames, without legends."""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import click
 
 from smalti import wire
-from smalti.cli.filling import waiting
+from smalti.cli.filling import INSTEAD, waiting
 from smalti.cli.output import answer, as_json, check_output, json_option, progress, say, table
 from smalti.cli.stores import frames_of, opened, store_option, version_argument
 from smalti.formats import choose, load
 from smalti.formats.protocol import Reading
+from smalti.frames import SingleFrame
 from smalti.reading import read_frames, read_lines
 
 __all__ = ["frames"]
@@ -44,22 +46,14 @@ def add(
     """Add the frames in PATHS; same ids are replaced.
 
     PATHS: JSON, JSON-lines, Arrow or Parquet files, or folders in any layout that `smalti import` knows; - reads
-    JSON-lines from standard input. The legend of a folder becomes that of the version, and is refused where the version
-    reads the same masks otherwise.
+    JSON-lines from standard input. Legends of folders and of exported versions become the version's, and are refused
+    where it reads the same masks otherwise.
     """
     with opened(store_uri) as store, progress("adding") as advance:
         version = store.version(reference)
         before = len(version)
-        failed, others, skipped = [], list(paths), list[str]()
-        if not upload_to and not facts and hasattr(version, "import_file"):
-            for path in filter(_is_bulk, paths):  # their rows go in as they are
-                failed += version.import_file(path)
-            others = [path for path in paths if not _is_bulk(path)]
-        for path in filter(_is_folder, others):
-            failed += _add_folder(version, path, advance, skipped, upload_to=upload_to, facts=facts)
-        others = [path for path in others if not _is_folder(path)]
-        if others:
-            failed += version.add_frames(_counted(_all(others), advance), upload_to=upload_to, facts=facts)
+        skipped: list[str] = []
+        failed = _add(version, paths, advance, skipped, upload_to=upload_to, facts=facts)
         after = len(version)
     rows = [{"id": f.id, "error": f.error, "kind": f.kind} for f in failed]
     if as_json_text:
@@ -129,10 +123,16 @@ def show(reference: str, frame_id: str, store_uri: str | None, as_json_text: boo
 @json_option
 def export(reference: str, output: str, store_uri: str | None, as_json_text: bool) -> None:
     """Write all frames to OUTPUT: .jsonl, .parquet or .arrow."""
+    from smalti.store.transfer import legend_beside
+
     check_output(output)
     with opened(store_uri) as store, progress("writing"):
         count = store.version(reference).export_file(output)
-    answer({"output": output, "frames": count}, as_json_text, f"wrote {count} frames to {output}")
+    beside = legend_beside(Path(output))
+    said = f"wrote {count} frames to {output}"
+    if not _is_table(output) and beside.exists():
+        said += f", and the version's legends to {beside}: keep them together"
+    answer({"output": output, "frames": count}, as_json_text, said)
 
 
 @frames.command()
@@ -177,16 +177,33 @@ def _is_folder(path: str) -> bool:
     return Path(path).is_dir()
 
 
-def _add_folder(
-    version: Any, path: str, advance: Callable[[int], None], skipped: list[str], **options: Any
+def _add(
+    version: Any, paths: Iterable[str], advance: Callable[[int], None], skipped: list[str], **options: Any
 ) -> list[Any]:
-    reading = Reading()
-    chosen = choose(Path(path).resolve())
-    with waiting(load(chosen.format).read(chosen.path, reading)) as held:
-        held.explain(version)
-        failed: list[Any] = version.add_frames(_counted((f.record for f in held.frames()), advance), **options)
-    skipped += reading.skipped
+    from smalti.store import transfer
+    from smalti.store.legends import join
+
+    files = [path for path in paths if not _is_folder(path)]
+    bulk = [path for path in files if _is_bulk(path)]
+    failed: list[Any] = []
+    with ExitStack() as stack:
+        folders = [stack.enter_context(waiting(_read(path, skipped))) for path in paths if _is_folder(path)]
+        legends = [(transfer.legend_of(path), transfer.INSTEAD) for path in bulk]
+        join(version, [*((held.legend(), INSTEAD) for held in folders), *legends])
+        for held in folders:
+            failed += version.add_frames(_counted((frame.record for frame in held.frames()), advance), **options)
+    if not any(options.values()):
+        for path in bulk:  # their rows go in as they are
+            failed += version.import_file(path)
+        files = [path for path in files if path not in bulk]
+    if files:
+        failed += version.add_frames(_counted(_all(files), advance), **options)
     return failed
+
+
+def _read(path: str, skipped: list[str]) -> Iterator[SingleFrame]:
+    chosen = choose(Path(path).resolve())
+    return load(chosen.format).read(chosen.path, Reading(skipped=skipped))
 
 
 def _all(paths: Iterable[str]) -> Iterator[Any]:

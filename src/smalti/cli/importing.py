@@ -11,7 +11,7 @@ import click
 
 from smalti import wire
 from smalti.cli.check import print_report
-from smalti.cli.filling import waiting
+from smalti.cli.filling import INSTEAD, waiting
 from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
 from smalti.errors import FrameError
@@ -177,6 +177,7 @@ def _into_store(
 ) -> Callable[[], Iterator[Any]]:
     """Into a version; legends that all frames share become the version's, others stay with their frames."""
     from smalti.store import open_store
+    from smalti.store.legends import join
 
     found = re.fullmatch(r"(?P<dataset>.+)@(?P<version>[^@]+)", target)
     if found is None:
@@ -186,7 +187,7 @@ def _into_store(
     names = {version.name for version in dataset.versions()}
     version = dataset[found["version"]] if found["version"] in names else dataset.create_version(found["version"])
     with waiting(frames) as held:
-        held.explain(version)
+        join(version, [(held.legend(), INSTEAD)])
         ready = held.frames()
         failed = version.add_frames(frame.record for frame in (_copied(ready, copy_masks) if copy_masks else ready))
     facts.failed = [f"{one.id}: {one.error}" for one in failed]

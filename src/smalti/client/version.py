@@ -253,9 +253,11 @@ class RemoteVersion(Remote):
 
     def import_file(self, path: str | os.PathLike[str]) -> list[Any]:
         """Store the frames of a JSON-lines, Arrow or Parquet file of this machine."""
-        from smalti.store.transfer import format_of, records_of
+        from smalti.store.legends import join
+        from smalti.store.transfer import INSTEAD, format_of, legend_of, records_of
 
         source = Path(path)
+        join(self, [(legend_of(source), INSTEAD)])
         if format_of(source) != "jsonl":
             return self.add_frames(records_of(source))
         with source.open("rb") as file:
@@ -265,7 +267,7 @@ class RemoteVersion(Remote):
         """Write all frames to a JSON-lines, Arrow or Parquet file of this machine, and return how many."""
         from smalti.store.transfer import export_frames
 
-        rows: Any = self  # all that is asked of it is `records` and `tables`
+        rows: Any = self  # all that is asked of it is `records`, `tables` and `get_masks_labels`
         return export_frames(rows, os.fspath(path))
 
     def update_frames(self, frames: Iterable[Any], **options: Any) -> list[Any]:

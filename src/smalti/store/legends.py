@@ -1,13 +1,13 @@
 """A version's legends as they are kept: `{mask id or "_all_": [{"value": ..., "labels": [...]}, ...]}`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from smalti.binding import ALL_MASKS
 from smalti.errors import LegendError
 from smalti.legend import Legend
 
-__all__ = ["ALL_MASKS", "Stored", "joined", "read", "stored"]
+__all__ = ["ALL_MASKS", "Stored", "join", "joined", "read", "stored"]
 
 Row = dict[str, Any]
 Stored = dict[str, list[Row]]
@@ -48,6 +48,23 @@ def read(kept: Stored, mask_id: str) -> Legend | None:
         if key in kept:
             return Legend.from_mask_labels(kept[key], where=f"mask_labels[{key!r}]")
     return None
+
+
+def join(version: Any, legends: Iterable[tuple[Stored, str]]) -> None:
+    """Add the legends of frames to come to a version, or to a version behind a server: all of them or none.
+
+    Args:
+        version: a draft, whose legend only changes where these say more.
+        legends: each with what to do instead, as for `joined`.
+
+    Raises:
+        LegendError: see `joined`.
+    """
+    kept = result = version.get_masks_labels()
+    for legend, instead in legends:
+        result = joined(result, legend, f"{version.dataset.name}@{version.name}", instead)
+    if result != kept:
+        version.set_masks_labels(result)
 
 
 def joined(kept: Stored, more: Stored, where: str, instead: str) -> Stored:

@@ -2,32 +2,47 @@
 
 Arrow and Parquet files hold the truth columns of `schema.TRUTH`; what the store computes is left out and made anew on
 the way in. JSON-lines are the canonical wire form, one frame a line.
+
+Masks that the version's legends explain mean nothing without these, so they go along: in the schema's metadata, and beside
+JSON-lines, which have no place for what is said of all frames, in a file of their own.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smalti import wire
-from smalti.errors import FrameError
+from smalti.errors import FrameError, LegendError, SmaltiError
 from smalti.parallel import available_cores
 from smalti.records import Frame
 from smalti.store.adopt import adopt, made_rows, rows_of_lines
 from smalti.store.ingest import Failed
+from smalti.store.legends import Stored, join, stored
 from smalti.store.loading import load_rows
 from smalti.store.schema import TRUTH, from_rows
 
 if TYPE_CHECKING:
     from smalti.store.version import DatasetVersion
 
-__all__ = ["FORMATS", "add_arrow", "export_frames", "import_frames", "records_of"]
+__all__ = [
+    "FORMATS",
+    "INSTEAD",
+    "add_arrow",
+    "export_frames",
+    "import_frames",
+    "legend_beside",
+    "legend_of",
+    "records_of",
+]
 
 Format = Literal["jsonl", "arrow", "parquet"]
 FORMATS: dict[str, Format] = {
@@ -40,6 +55,8 @@ FORMATS: dict[str, Format] = {
 }
 Made = tuple[pa.RecordBatch | None, list[Failed]]
 Job = Callable[[], Made]
+INSTEAD = "add them to another version, or change that legend first (smalti version describe --legend)"
+_LEGENDS = b"smalti:mask_labels"
 _ROWS = 16384
 _ROWS_OF_A_FILE = 1 << 16
 """Rows that come in large batches stay together: the engine takes a tenth less for a file in one batch than in four."""
@@ -73,10 +90,27 @@ def export_frames(version: "DatasetVersion", path: str | Path, *, format: Format
     try:
         with part.open("wb") as file:
             count = _WRITERS[kind](version, file)
+        legend = version.get_masks_labels()
+        if kind == "jsonl" and legend:
+            part_legend = part.with_suffix(".legend")
+            part_legend.write_bytes(msgspec.json.encode(legend))
+            part_legend.replace(legend_beside(target))
+        elif kind == "jsonl":
+            legend_beside(target).unlink(missing_ok=True)  # of an earlier export to this name
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     return count
+
+
+def legend_beside(path: Path) -> Path:
+    """Where the legends of JSON-lines are."""
+    return path.with_name(f"{path.name}.mask_labels.json")
+
+
+def _schema(version: "DatasetVersion") -> pa.Schema:
+    legend = version.get_masks_labels()
+    return TRUTH.with_metadata({_LEGENDS: msgspec.json.encode(legend)}) if legend else TRUTH
 
 
 def _write_lines(version: "DatasetVersion", file: BinaryIO) -> int:
@@ -88,12 +122,12 @@ def _write_lines(version: "DatasetVersion", file: BinaryIO) -> int:
 
 
 def _write_arrow(version: "DatasetVersion", file: BinaryIO) -> int:
-    with pa.ipc.new_file(file, TRUTH, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    with pa.ipc.new_file(file, _schema(version), options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         return _write_tables(version, writer)
 
 
 def _write_parquet(version: "DatasetVersion", file: BinaryIO) -> int:
-    with pq.ParquetWriter(file, TRUTH, compression="zstd") as writer:
+    with pq.ParquetWriter(file, _schema(version), compression="zstd") as writer:
         return _write_tables(version, writer)
 
 
@@ -114,18 +148,56 @@ _WRITERS: dict[Format, Callable[["DatasetVersion", BinaryIO], int]] = {
 
 # ------------------------------------------------------------------------------------------------------------- in
 def import_frames(version: "DatasetVersion", path: str | Path, *, format: Format | None = None) -> list[Failed]:
-    """Add the frames of a file; see `DatasetVersion.add_frames` for what is returned and raised."""
+    """Add the frames of a file, and its legends; see `DatasetVersion.add_frames` for what is returned and raised.
+
+    Raises:
+        LegendError: the version has other legends for the same masks; nothing is written.
+    """
     source = Path(path)
     kind = format or format_of(source)
+    join(version, [(legend_of(source, kind), INSTEAD)])
     if kind == "jsonl":
         with source.open("rb") as file:
             return _add_lines(version, file, str(path))
-    try:
+    with _readable(source, kind):
         return add_arrow(version, _batches(source, kind), where=str(path))
+
+
+@contextmanager
+def _readable(path: Path, kind: Format) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError | SmaltiError):
             raise
         raise FrameError(f"{path} is not readable as {kind}: {error}") from None
+
+
+def legend_of(path: str | Path, format: Format | None = None) -> Stored:
+    """The legends of the version that a file of frames was exported from; {} where it had none.
+
+    Raises:
+        FrameError: the file is not what its name says.
+        LegendError: what is kept is no legend.
+    """
+    source = Path(path)
+    kind = format or format_of(source)
+    if kind == "jsonl":
+        beside = legend_beside(source)
+        kept, where = (beside.read_bytes(), beside) if beside.exists() else (b"{}", source)
+    else:
+        with _readable(source, kind):
+            schema = pq.read_schema(source) if kind == "parquet" else _arrow_schema(source)
+        kept, where = (schema.metadata or {}).get(_LEGENDS, b"{}"), source
+    try:
+        return stored(msgspec.json.decode(kept, type=dict[str, list[dict[str, Any]]]))
+    except (msgspec.MsgspecError, LegendError) as error:
+        raise LegendError(f"{where} has legends that cannot be read: {error}; export the frames again") from None
+
+
+def _arrow_schema(source: Path) -> pa.Schema:
+    with pa.memory_map(str(source)) as file:
+        return pa.ipc.open_file(file).schema
 
 
 def _add_lines(version: "DatasetVersion", file: BinaryIO, where: str) -> list[Failed]:
