@@ -292,6 +292,50 @@ def test_a_backup_is_the_same_store_and_a_restore_too(data: Dataset, store: Stor
         assert [depth for depth, _ in other["data"].tree()] == [depth for depth, _ in data.tree()]
 
 
+def damaged(folder: Path, was: bytes, now: bytes) -> int:
+    """Change bytes of data files in place; returns how often."""
+    places = 0
+    for path in folder.rglob("*.lance"):
+        if path.is_file() and was in (content := path.read_bytes()):
+            places += content.count(was)
+            path.write_bytes(content.replace(was, now))
+    return places
+
+
+@pytest.mark.parametrize(
+    ("was", "now"), [(b'"city":"mark-33"', b'}city":"mark-33"'), (b'"camera":"c-33"', b'"camera":"c-33 ')]
+)
+def test_verify_names_the_frame_whose_bytes_are_damaged(
+    data: Dataset, store: Store, tmp_path: Path, was: bytes, now: bytes
+) -> None:
+    version = data.create_version("v")
+    given = [
+        Frame(
+            id=f"d{n}",
+            sources=[Source(id="s", uri="i.png", meta={"camera": f"c-{n}"})],
+            meta={"city": f"mark-{n}"},
+        )
+        for n in range(60)
+    ]
+    version.add_frames(given)
+    data.create_version("well").add_frames(frames(3))
+    assert damaged(tmp_path / "store", was, now)
+    verdict = open_store(tmp_path / "store").verify()
+    (problem,) = verdict.problems
+    assert problem.startswith("data@v: frame 'd33' cannot be read: ")
+    assert verdict.frames == {"data@v": 60, "data@well": 3}
+
+
+def test_verify_does_not_advise_to_verify(data: Dataset, tmp_path: Path) -> None:
+    data.create_version("v").add_frames(frames(3))
+    for path in (tmp_path / "store").rglob("*.lance"):
+        if path.is_file():
+            path.unlink()
+    (problem,) = open_store(tmp_path / "store").verify().problems
+    assert problem.startswith("data@v: ")
+    assert "run `smalti store verify`" not in problem
+
+
 def bytes_with(folder: Path, text: bytes) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
 

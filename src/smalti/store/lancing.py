@@ -13,7 +13,10 @@ from smalti.parallel import available_cores
 from smalti.storage import shown
 from smalti.store.catalog_opening import OBJECT_SCHEMES
 
-__all__ = ["lance", "local_root", "translated"]
+__all__ = ["VERIFY", "lance", "local_root", "translated"]
+
+VERIFY = "; a purge moves frames: if there was one since this was opened, open it again, else run `smalti store verify`"
+"""What to do about something missing; `verify` itself leaves it out of what it says."""
 
 
 def lance() -> Any:
@@ -37,10 +40,7 @@ def translated(what: str) -> Iterator[None]:
         if "ommit conflict" in text or "preempted" in text:
             raise ConflictError(f"{what}: other writers were faster each time; try again ({_first(text)})") from error
         if re.search(r"not found|No such file|does not exist", text, re.IGNORECASE):
-            raise StorageError(
-                f"{what}: something it needs is missing ({_first(text)}); a purge moves frames: if there was one since "
-                "this was opened, open it again, else run `smalti store verify`"
-            ) from error
+            raise StorageError(f"{what}: something it needs is missing ({_first(text)}){VERIFY}") from error
         hint = next((f"; {hint}" for words, hint in _HINTS.items() if re.search(words, text, re.IGNORECASE)), "")
         raise StorageError(f"{what}: {_first(text)}{hint}") from error
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from smalti import storage
 from smalti.errors import SmaltiError
 from smalti.records import Frame
 from smalti.store.derive import derive
 from smalti.store.engine import Branch
+from smalti.store.lancing import VERIFY
 from smalti.store.rowhash import hash_rows, hash_strings
 from smalti.store.schema import DERIVED, TRUTH, from_rows
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Verdict", "verify"]
 
+_DAMAGE = (SmaltiError, msgspec.MsgspecError, pa.ArrowException, ValueError, TypeError, LookupError, AttributeError)
+"""What reading rows raises that were written well and have changed since: bytes may be anything."""
 Files = dict[str, tuple[str, str | None]]
 """URI → the frame that points to it, and the SHA-256 that is kept."""
 
@@ -63,10 +67,15 @@ def verify(store: "Store", *, files: bool = False) -> Verdict:
         try:
             _verify_dataset(dataset, verdict, known)
         except SmaltiError as error:
-            verdict.problems.append(f"{dataset.name}: {error}")
+            verdict.problems.append(f"{dataset.name}: {_said(error)}")
     if known is not None:
         _verify_files(known, verdict)
     return verdict
+
+
+def _said(error: Exception) -> str:
+    """What an error says, without the advice to do what is being done."""
+    return str(error).removesuffix(VERIFY)
 
 
 def _note_files(name: str, frames: list[Frame], known: Files) -> None:
@@ -127,7 +136,7 @@ def _verify_dataset(dataset: "Dataset", verdict: Verdict, files: Files | None) -
         try:
             _verify_version(name, version, verdict, files)
         except SmaltiError as error:
-            verdict.problems.append(f"{name}: {error}")
+            verdict.problems.append(f"{name}: {_said(error)}")
 
 
 def _verify_version(name: str, version: "DatasetVersion", verdict: Verdict, files: Files | None) -> None:
@@ -135,17 +144,8 @@ def _verify_version(name: str, version: "DatasetVersion", verdict: Verdict, file
     hashes = []
     wrong: list[str] = []
     for batch in rows.scan([*TRUTH.names, *DERIVED.names]):
-        truth = batch.select(TRUTH.names).cast(TRUTH)
         hashes.append(hash_strings(batch.column("id")))
-        is_wrong = hash_rows(truth) != batch.column("etag").to_numpy(zero_copy_only=False)
-        again = derive(truth)
-        for column in _FOLLOWING:
-            if again.column(column) != batch.column(column):
-                wrong.append(f"column {column} does not follow from the frames")
-        if is_wrong.any():
-            ids = batch.column("id").to_pylist()
-            wrong += [f"frame {ids[i]!r} is not what its hash says" for i in np.flatnonzero(is_wrong)[:5]]
-        frames = from_rows(truth)
+        frames = _compared(batch, wrong)
         if files is not None:
             _note_files(name, frames, files)
     found = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
@@ -154,6 +154,41 @@ def _verify_version(name: str, version: "DatasetVersion", verdict: Verdict, file
     if len(np.unique(found)) != len(found):
         verdict.problems.append(f"{name}: {len(found) - len(np.unique(found))} frame(s) are there twice")
     _verify_counts(name, version, rows, len(found), verdict)
+
+
+def _compared(batch: pa.RecordBatch, wrong: list[str]) -> list[Frame]:
+    """The frames of a batch that can be read; what is wrong goes into a list. Halves until it has the row to blame."""
+    found: list[str] = []
+    try:
+        frames = _read(batch, found)
+    except _DAMAGE as error:
+        if len(batch) == 1:
+            wrong.append(f"frame {_name_of(batch)} cannot be read: {_said(error)}")
+            return []
+        half = len(batch) // 2
+        return _compared(batch.slice(0, half), wrong) + _compared(batch.slice(half), wrong)
+    wrong += found
+    return frames
+
+
+def _read(batch: pa.RecordBatch, wrong: list[str]) -> list[Frame]:
+    truth = batch.select(TRUTH.names).cast(TRUTH)
+    is_wrong = hash_rows(truth) != batch.column("etag").to_numpy(zero_copy_only=False)
+    again = derive(truth)
+    for column in _FOLLOWING:
+        if again.column(column) != batch.column(column):
+            wrong.append(f"column {column} does not follow from the frames")
+    if is_wrong.any():
+        ids = batch.column("id").to_pylist()
+        wrong += [f"frame {ids[i]!r} is not what its hash says" for i in np.flatnonzero(is_wrong)[:5]]
+    return from_rows(truth)
+
+
+def _name_of(batch: pa.RecordBatch) -> str:
+    try:
+        return repr(batch.column("id")[0].as_py())
+    except UnicodeDecodeError:
+        return "with a damaged id"
 
 
 def _verify_counts(name: str, version: "DatasetVersion", rows: Branch, frames: int, verdict: Verdict) -> None:
