@@ -115,6 +115,15 @@ def test_the_protocol_of_clearml(tmp_path: Path) -> None:
         ):
             said = found.ask(name, body, status=400)
             assert "publish" in said, (name, said)
+        view = found.ask("dataviews.create", {"name": "cars", "versions": [{"dataset": dataset, "version": version}]})
+        found.ask("dataviews.publish", {"dataview": view["id"]})
+        for name, body in (
+            ("datasets.delete_version", {"version": version, "force": True}),
+            ("datasets.delete", {"dataset": dataset, "delete_all_versions": True, "force": True}),
+        ):
+            assert "published views read it and would lose their frames: 'cars'" in str(
+                found.ask(name, body, status=400)
+            )
         assert everything(ours) == before
 
 

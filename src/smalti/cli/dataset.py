@@ -135,15 +135,16 @@ def declare(name: str, path: str, kind: str, store_uri: str | None, as_json_text
 @dataset_argument()
 @click.option("--yes", is_flag=True, help="Do not ask before drafts are deleted.")
 @click.option("--force", is_flag=True, help="Also where versions are published; does not ask either.")
+@click.option("--with-views", is_flag=True, help="Also where published views read them; they cannot be read any more.")
 @store_option
 @json_option
-def delete(name: str, yes: bool, force: bool, store_uri: str | None, as_json_text: bool) -> None:
+def delete(name: str, yes: bool, force: bool, with_views: bool, store_uri: str | None, as_json_text: bool) -> None:
     """Delete a dataset with all of its versions."""
     with opened(store_uri) as store:
         found = store[name]
         if not (yes or force):
             _ask(found)
-        store.delete_dataset(found, force=force)
+        store.delete_dataset(found, force=force, with_views=with_views)
     answer({"deleted": name}, as_json_text, f"deleted dataset {name}")
 
 

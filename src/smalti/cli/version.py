@@ -329,11 +329,12 @@ def merge(
 @version.command()
 @version_argument()
 @click.option("--force", is_flag=True, help="Also a published version.")
+@click.option("--with-views", is_flag=True, help="Also one that published views read; they cannot be read any more.")
 @store_option
 @json_option
-def delete(reference: str, force: bool, store_uri: str | None, as_json_text: bool) -> None:
+def delete(reference: str, force: bool, with_views: bool, store_uri: str | None, as_json_text: bool) -> None:
     """Delete a version without children."""
     dataset, name = split_reference(reference)
     with opened(store_uri) as store:
-        store[dataset].delete_version(name, force=force)
+        store[dataset].delete_version(name, force=force, with_views=with_views)
     answer({"deleted": reference}, as_json_text, f"deleted {reference}")

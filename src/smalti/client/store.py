@@ -115,10 +115,10 @@ class RemoteStore:
         name, at, version = reference.rpartition("@")
         return self[name][version] if at else self[reference].current()
 
-    def delete_dataset(self, dataset: "RemoteDataset | str", *, force: bool = False) -> None:
-        """Delete a dataset with all of its versions; published ones need `force`."""
+    def delete_dataset(self, dataset: "RemoteDataset | str", *, force: bool = False, with_views: bool = False) -> None:
+        """Delete a dataset with all of its versions; published ones need `force`, those of published views `with_views`."""
         found = self[dataset] if isinstance(dataset, str) else dataset
-        found.delete(force=force)
+        found.delete(force=force, with_views=with_views)
 
     def purge(self, frame_ids: Any, *, who: str, why: str) -> Any:
         """Not from here: it rewrites the store."""
@@ -273,13 +273,14 @@ class RemoteDataset(Remote):
         }
         return RemoteVersion(self, self.http.ask("POST", f"{self.path}/merge", body))
 
-    def delete_version(self, version: RemoteVersion | str, *, force: bool = False) -> None:
-        """Delete a version that has no children; a published one needs `force`."""
-        (version if isinstance(version, RemoteVersion) else self[version]).delete(force=force)
+    def delete_version(self, version: RemoteVersion | str, *, force: bool = False, with_views: bool = False) -> None:
+        """Delete a version that has no children; a published one needs `force`, one of published views `with_views`."""
+        found = version if isinstance(version, RemoteVersion) else self[version]
+        found.delete(force=force, with_views=with_views)
 
-    def delete(self, *, force: bool = False) -> None:
-        """Delete the dataset with all of its versions; published ones need `force`."""
-        self.http.ask("DELETE", self.path, etag=self.row["etag"], force=force)
+    def delete(self, *, force: bool = False, with_views: bool = False) -> None:
+        """Delete the dataset with all of its versions: see `delete_dataset` of the store."""
+        self.http.ask("DELETE", self.path, etag=self.row["etag"], force=force, with_views=with_views)
 
 
 def _reference(version: RemoteVersion | str) -> str:

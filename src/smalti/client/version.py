@@ -382,9 +382,9 @@ class RemoteVersion(Remote):
         job = self.http.wait(self.http.ask("POST", f"{self.path}/facts"))
         return [Failed(item["frame"], item["error"], "validation") for item in job["result"]["failed"]]
 
-    def delete(self, *, force: bool = False) -> None:
-        """Delete it; it must have no children. A published version needs `force`."""
-        self.http.ask("DELETE", self.path, etag=self.row["etag"], force=force)
+    def delete(self, *, force: bool = False, with_views: bool = False) -> None:
+        """Delete it; it must have no children. A published one needs `force`, one of published views `with_views`."""
+        self.http.ask("DELETE", self.path, etag=self.row["etag"], force=force, with_views=with_views)
 
 
 def _id_of(item: Any) -> str | None:

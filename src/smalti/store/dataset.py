@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from smalti.errors import VersionError, VersionFrozen
 from smalti.store.catalog import Catalog
 from smalti.store.names import check_name
+from smalti.store.pinning import require_unread
 from smalti.store.rows import AuditRow, DatasetRow, VersionRow
 
 if TYPE_CHECKING:
@@ -221,8 +222,14 @@ class Dataset:
             return _version(self, version.row)
         return self[version]
 
-    def delete_version(self, version: VersionLike, *, force: bool = False) -> None:
-        """Delete a version that has no children; a published one needs `force`. Its frames go with the next sweep."""
+    def delete_version(self, version: VersionLike, *, force: bool = False, with_views: bool = False) -> None:
+        """Delete a version that has no children; a published one needs `force`. Its frames go with the next sweep.
+
+        Args:
+            version: which.
+            force: also a published one.
+            with_views: also one that published views read; they cannot be read any more then.
+        """
         found = self._resolve(version)
         if found.row.state != "draft" and not force:
             raise VersionFrozen(
@@ -235,6 +242,8 @@ class Dataset:
             raise VersionError(
                 f"version {self.name}@{found.name} has children ({', '.join(children)}); delete those first"
             )
+        if not with_views:
+            require_unread([found])
         branch = found.row.branch
         lease = self.catalog.acquire_lease(found.id, f"deleting {found.name}", 60)
         try:
@@ -319,9 +328,9 @@ class Dataset:
         field_of(path, kind)
         promote(self, path, kind)
 
-    def delete(self, *, force: bool = False) -> None:
-        """Delete the dataset with all of its versions; published ones need `force`."""
-        self.store.delete_dataset(self, force=force)
+    def delete(self, *, force: bool = False, with_views: bool = False) -> None:
+        """Delete the dataset with all of its versions: see `Store.delete_dataset`."""
+        self.store.delete_dataset(self, force=force, with_views=with_views)
 
 
 def _version(dataset: Dataset, row: VersionRow) -> "DatasetVersion":

@@ -13,6 +13,7 @@ from smalti.store.catalog import Catalog, open_catalog
 from smalti.store.dataset import Dataset
 from smalti.store.lancing import local_root
 from smalti.store.names import check_name
+from smalti.store.pinning import require_unread
 from smalti.store.rows import AuditRow, DatasetRow
 
 if TYPE_CHECKING:
@@ -204,8 +205,8 @@ class Store:
         name, at, version = reference.rpartition("@")
         return self[name][version] if at else self[reference].current()
 
-    def delete_dataset(self, dataset: Dataset | str, *, force: bool = False) -> None:
-        """Delete a dataset with all of its versions; published ones need `force`."""
+    def delete_dataset(self, dataset: Dataset | str, *, force: bool = False, with_views: bool = False) -> None:
+        """Delete a dataset with all of its versions; published ones need `force`, those of published views `with_views`."""
         found = dataset if isinstance(dataset, Dataset) else self[dataset]
         published = [version.name for version in found.versions() if version.state == "published"]
         if published and not force:
@@ -214,8 +215,10 @@ class Store:
                 advice="deleting it needs force=True",
                 command="deleting it needs --force, and cannot be undone",
             )
+        if not with_views:
+            require_unread(found.versions())
         for _, version in reversed(found.tree()):
-            found.delete_version(version, force=force)
+            found.delete_version(version, force=force, with_views=with_views)
         for row in self.catalog.list_versions(found.id, deleted=True):
             self.catalog.update_version(row.uuid, parents=[])
         self.catalog.delete_dataset(found.id)

@@ -14,6 +14,7 @@ from smalti.records import Frame
 from smalti.store.derive import derive
 from smalti.store.engine import Branch
 from smalti.store.lancing import VERIFY
+from smalti.store.pinning import lost_versions
 from smalti.store.rowhash import hash_rows, hash_strings
 from smalti.store.schema import DERIVED, TRUTH, from_rows
 
@@ -68,6 +69,7 @@ def verify(store: "Store", *, files: bool = False) -> Verdict:
             _verify_dataset(dataset, verdict, known)
         except SmaltiError as error:
             verdict.problems.append(f"{dataset.name}: {_said(error)}")
+    verdict.problems += lost_versions(store.catalog)
     if known is not None:
         _verify_files(known, verdict)
     return verdict

@@ -490,9 +490,9 @@ class DatasetVersion:
 
         return compute_facts(self, again=again, threads=threads)
 
-    def delete(self, *, force: bool = False) -> None:
-        """Delete it; it must have no children. A published version needs `force`."""
-        self.dataset.delete_version(self, force=force)
+    def delete(self, *, force: bool = False, with_views: bool = False) -> None:
+        """Delete it; it must have no children. A published one needs `force`, one of published views `with_views`."""
+        self.dataset.delete_version(self, force=force, with_views=with_views)
 
 
 def _whoami() -> str:

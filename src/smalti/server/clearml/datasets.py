@@ -7,6 +7,7 @@ from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Caller, Endpoint, Hub, Kept, endpoint, page_of, project_id, stamp, trimmed
 from smalti.store import Dataset, DatasetVersion
 from smalti.store.dense import METRICS, MOST_DIMS, Dense
+from smalti.store.pinning import require_unread
 from smalti.store.rows import DatasetRow, VersionRow
 
 __all__ = ["ENDPOINTS", "check_keys"]
@@ -240,6 +241,7 @@ def delete_version(hub: Hub, asked: Asked, caller: Caller) -> dict[str, Any]:
     frozen = [each.name for each in doomed if each.is_published]
     if frozen and not force:
         raise Fault(400, f"version {frozen[0]!r} is published; deleting it needs force, and cannot be undone")
+    require_unread(doomed)  # all of them before the first goes
     for each in reversed(doomed):
         each.dataset.delete_version(each, force=force)
         hub.service.tell(caller.who, "delete version", each)

@@ -139,12 +139,18 @@ def change_dataset(
 
 
 @delete("/datasets/{dataset:str}", sync_to_thread=True, status_code=200, guards=[needs("admin")], tags=["datasets"])
-def delete_dataset(hub: Hub, request: AnyRequest, dataset: FromPath[str], force: FromQuery[bool] = False) -> Deleted:
-    """Delete it with its versions; published ones need `force`. Needs If-Match."""
+def delete_dataset(
+    hub: Hub,
+    request: AnyRequest,
+    dataset: FromPath[str],
+    force: FromQuery[bool] = False,
+    with_views: FromQuery[bool] = False,
+) -> Deleted:
+    """Delete it with its versions; published ones need `force`, those of published views `with_views`. Needs If-Match."""
     found = hub.dataset(dataset)
     with hub.editing(found.id):
         must_match(request, dataset_etag(found.row))
-        hub.store.delete_dataset(found, force=force)
+        hub.store.delete_dataset(found, force=force, with_views=with_views)
     hub.tell(who(request), "delete dataset over HTTP", name=found.name, id=found.id)
     hub.events.publish("dataset.deleted", dataset=found.id)
     return Deleted(deleted=found.id)

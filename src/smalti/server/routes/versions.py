@@ -142,12 +142,18 @@ def change_version(
 
 
 @delete("/versions/{version:str}", sync_to_thread=True, status_code=200, guards=[needs("admin")], tags=["versions"])
-def delete_version(hub: Hub, request: AnyRequest, version: FromPath[str], force: FromQuery[bool] = False) -> Deleted:
-    """Delete it; it must have no children, and a published one needs `force`. Needs If-Match."""
+def delete_version(
+    hub: Hub,
+    request: AnyRequest,
+    version: FromPath[str],
+    force: FromQuery[bool] = False,
+    with_views: FromQuery[bool] = False,
+) -> Deleted:
+    """Delete it; it must have no children, a published one needs `force`, one of published views `with_views`. Needs If-Match."""
     found = hub.version(version)
     with hub.editing(found.id):
         must_match(request, version_etag(found.row))
-        found.delete(force=force)
+        found.delete(force=force, with_views=with_views)
     hub.tell(who(request), "delete version over HTTP", found, name=found.name)
     hub.events.publish("version.deleted", dataset=found.dataset.id, version=found.id)
     return Deleted(deleted=found.id)
