@@ -31,6 +31,18 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         yield connect(BASE, api_key=TOKEN, client=found.client)
 
 
+@pytest.mark.parametrize("one", ["e0", b"e0", {"e": 0}], ids=["str", "bytes", "dict"])
+def test_one_thing_in_place_of_a_list_is_refused(store: Any, one: Any) -> None:
+    draft = store["street"]["v2"]
+    before = draft.frame_ids()
+    draft.add_frames([frame(0) | {"id": "e"}, frame(0) | {"id": "0"}])
+    for call in (draft.delete_frames, draft.get_many, draft.add_frames, draft.update_frames):
+        with pytest.raises(FrameError, match=rf"is one {type(one).__name__}, allowed is a list"):
+            call(one)
+    assert sorted(draft.frame_ids()) == sorted([*before, "e", "0"])
+    assert draft.delete_frames(["e", "0"]) == 2
+
+
 def test_datasets_and_what_is_said_of_them(store: Any) -> None:
     street = store["street"]
     assert [dataset.name for dataset in store] == [dataset.name for dataset in store.datasets()] == ["street"]

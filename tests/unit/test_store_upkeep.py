@@ -386,6 +386,8 @@ def test_a_purge_needs_a_reason_and_a_dead_one_is_finished(
     data: Dataset, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     family(data)
+    with pytest.raises(FrameError, match="frame_ids is one str"):
+        store.purge("f0001", who="ann", why="asked")
     with pytest.raises(VersionError, match="who asked"):
         store.purge(["f0001"], who="ann", why=" ")
 

@@ -105,7 +105,9 @@ class RemoteVersion(Remote):
 
     def get_many(self, frame_ids: Sequence[str]) -> list[Frame]:
         """The records with these ids, in that order; ids that are not there are left out."""
-        listed = list(frame_ids)
+        from smalti.store.ingest import several
+
+        listed = list(several(frame_ids, "frame_ids"))
         found: dict[str | None, Frame] = {}
         for start in range(0, len(listed), _AT_ONCE):
             part = list(dict.fromkeys(listed[start : start + _AT_ONCE]))
@@ -213,7 +215,7 @@ class RemoteVersion(Remote):
             facts: let the server count the pixels of their masks afterwards.
             progress: called with the number of frames done.
         """
-        from smalti.store.ingest import Failed, record_of
+        from smalti.store.ingest import Failed, record_of, several
 
         if upload_to is not None:
             raise FrameError("upload_to works only where the store is; upload the files first")
@@ -231,7 +233,7 @@ class RemoteVersion(Remote):
                 if progress is not None:
                     progress(done)
 
-        for item in frames:
+        for item in several(frames, "frames"):
             try:
                 document = wire.to_dict(record_of(item))
             except FrameError as error:
@@ -290,8 +292,10 @@ class RemoteVersion(Remote):
 
     def delete_frames(self, ids: Iterable[Any]) -> int:
         """Remove frames by id (or the frames themselves) and return how many there were."""
+        from smalti.store.ingest import several
+
         gone = 0
-        for item in ids:
+        for item in several(ids, "ids"):
             frame_id = item if isinstance(item, str) else item.id
             try:
                 etag = self.etag(frame_id)

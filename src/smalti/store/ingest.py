@@ -75,6 +75,17 @@ class Failed(msgspec.Struct, frozen=True):
     kind: FailureKind
 
 
+def several(items: Any, what: str) -> Any:
+    """The items, unless they are one thing that Python takes for many: a text has characters, a mapping has keys.
+
+    Raises:
+        FrameError: they are.
+    """
+    if isinstance(items, str | bytes | bytearray | Mapping):
+        raise FrameError(f"{what} is one {type(items).__name__}, allowed is a list of them; give [it] for one")
+    return items
+
+
 def record_of(item: Any) -> Frame:
     """The record in whatever a caller may hand over: a record, a handle, a dict in any dialect, or JSON.
 

@@ -36,7 +36,7 @@ def load(
 ) -> list[Failed]:
     """See `DatasetVersion.add_frames`."""
     failed: list[Failed] = []
-    records = ingest.records_in(items, failed)
+    records = ingest.records_in(ingest.several(items, "frames"), failed)
     if upload_to is not None:
         from smalti.store.upload import Uploader
 

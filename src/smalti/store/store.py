@@ -238,8 +238,9 @@ class Store:
             How many rows were erased, by `DATASET@VERSION`.
         """
         from smalti.store.copying import purge
+        from smalti.store.ingest import several
 
-        return purge(self, list(frame_ids), who=who, why=why)
+        return purge(self, list(several(frame_ids, "frame_ids")), who=who, why=why)
 
     def maintain(self, **options: Any) -> "Upkeep":
         """Compact and index drafts, forget old history, sweep what crashes left: see `smalti.store.maintain`."""

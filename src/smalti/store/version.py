@@ -181,7 +181,8 @@ class DatasetVersion:
 
     def get_many(self, frame_ids: Sequence[str]) -> list[Frame]:
         """The records with these ids, in that order; ids that are not there are left out."""
-        found = {frame.id: frame for frame in from_rows(self.rows().find(list(dict.fromkeys(frame_ids)), TRUTH.names))}
+        wanted = list(dict.fromkeys(ingest.several(frame_ids, "frame_ids")))
+        found = {frame.id: frame for frame in from_rows(self.rows().find(wanted, TRUTH.names))}
         return [found[id_] for id_ in frame_ids if id_ in found]
 
     def etag(self, frame_id: str) -> str:
@@ -356,7 +357,8 @@ class DatasetVersion:
 
     def delete_frames(self, ids: Iterable[Any]) -> int:
         """Remove frames by id (or the frames themselves) and return how many there were."""
-        wanted = [item if isinstance(item, str) else ingest.record_of(item).id or "" for item in ids]
+        listed = ingest.several(ids, "ids")
+        wanted = [item if isinstance(item, str) else ingest.record_of(item).id or "" for item in listed]
         gone = 0
         with self.writing() as branch:
             for start in range(0, len(wanted), _TAKEN_AT_ONCE):
