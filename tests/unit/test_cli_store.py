@@ -46,7 +46,12 @@ def test_a_dataset_from_file_to_published_and_on(shell: Shell, street: Path, tmp
     assert "published drive@v1" in shell("version", "publish", "drive@v1", "--check")
     assert "is published" in shell("frames", "delete", "drive@v1", "street_00", code=2)
     shell("version", "create", "drive@v2", "--parent", "v1")
-    assert shell.json("frames", "delete", "drive@v2", "street_00", "street_01") == {"deleted": 2}
+    assert shell.json("frames", "delete", "drive@v2", "street_00", "street_01") == {
+        "deleted": 2,
+        "missing": [],
+    }
+    missing = json.loads(shell("frames", "delete", "drive@v2", "nope", "nada", "nope", "--json", code=1))
+    assert missing == {"deleted": 0, "missing": ["nope", "nada"]}
     assert shell.json("version", "diff", "drive@v1", "v2") == {
         "added": [],
         "removed": ["street_00", "street_01"],

@@ -70,6 +70,8 @@ def test_json_lines_in_any_dialect_are_taken_and_bad_ones_named(data: Dataset, t
     version = data.create_version("v")
     failed = version.import_file(tmp_path / "in.jsonl")
     assert [item.error.split(": ")[0].rpartition("/")[2] for item in failed] == ["in.jsonl:3", "in.jsonl:5"]
+    assert [item.id for item in failed] == [None, "x"]
+    assert [item.id for item in version.add_frames(lines[2:])] == [None, "x"]
     assert {record.id for record in version.records()} == {"7", wire.stable_id(wire.from_dict(bare))}
     assert version.get_record("7").rois[0].label == ["car"]
 

@@ -63,7 +63,7 @@ def add(
         for sentence in skipped[:20]:
             click.echo(f"left out: {sentence}", err=True)
         for row in rows[:20]:
-            click.echo(f"not added: {row['id']}: {row['error']}", err=True)
+            click.echo(f"not added: {row['id'] or 'a frame without id'}: {row['error']}", err=True)
         if len(rows) > 20:
             click.echo(f"… {len(rows) - 20} more (--json lists all)", err=True)
     return 1 if rows else 0
@@ -140,11 +140,18 @@ def export(reference: str, output: str, store_uri: str | None, as_json_text: boo
 @click.argument("ids", nargs=-1, required=True, shell_complete=frames_of("reference"))
 @store_option
 @json_option
-def delete(reference: str, ids: tuple[str, ...], store_uri: str | None, as_json_text: bool) -> None:
-    """Delete frames by id from a draft."""
+def delete(reference: str, ids: tuple[str, ...], store_uri: str | None, as_json_text: bool) -> int:
+    """Delete frames by id from a draft. Exits with 1 where some are not there."""
     with opened(store_uri) as store:
-        count = store.version(reference).delete_frames(ids)
-    answer({"deleted": count}, as_json_text, f"deleted {count} frames")
+        version = store.version(reference)
+        known = {record.id for record in version.get_many(ids)}
+        missing = [frame_id for frame_id in dict.fromkeys(ids) if frame_id not in known]
+        count = version.delete_frames(ids)
+    answer({"deleted": count, "missing": missing}, as_json_text, f"deleted {count} frames")
+    if missing and not as_json_text:
+        more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
+        click.echo(f"not there: {', '.join(missing[:20])}{more}; smalti frames list {reference} shows ids", err=True)
+    return 1 if missing else 0
 
 
 @frames.command()

@@ -215,7 +215,7 @@ class RemoteVersion(Remote):
             facts: let the server count the pixels of their masks afterwards.
             progress: called with the number of frames done.
         """
-        from smalti.store.ingest import Failed, record_of, several
+        from smalti.store.ingest import Failed, id_of, record_of, several
 
         if upload_to is not None:
             raise FrameError("upload_to works only where the store is; upload the files first")
@@ -237,7 +237,7 @@ class RemoteVersion(Remote):
             try:
                 document = wire.to_dict(record_of(item))
             except FrameError as error:
-                failed.append(Failed(_id_of(item), str(error), "validation"))
+                failed.append(Failed(id_of(item), str(error), "validation"))
                 continue
             size += len(msgspec.json.encode(document))
             if size > 4 << 20 or len(waiting) >= _AT_ONCE:
@@ -389,11 +389,6 @@ class RemoteVersion(Remote):
     def delete(self, *, force: bool = False, with_views: bool = False) -> None:
         """Delete it; it must have no children. A published one needs `force`, one of published views `with_views`."""
         self.http.ask("DELETE", self.path, etag=self.row["etag"], force=force, with_views=with_views)
-
-
-def _id_of(item: Any) -> str | None:
-    found = item.get("id") if isinstance(item, Mapping) else getattr(item, "id", None)
-    return None if found is None else str(found)
 
 
 def _facts(hit: Mapping[str, Any]) -> dict[str, MaskFacts] | None:

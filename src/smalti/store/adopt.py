@@ -15,7 +15,7 @@ from smalti.errors import FrameError
 from smalti.kernels import group_sets
 from smalti.records import Frame
 from smalti.store.derive import derive
-from smalti.store.ingest import Failed, calm, filled, record_of, rows_of
+from smalti.store.ingest import Failed, calm, filled, id_of, record_of, rows_of
 from smalti.store.schema import TRUTH, from_rows, to_rows
 
 __all__ = ["adopt", "made_rows", "rows_of_lines"]
@@ -86,7 +86,7 @@ def rows_of_lines(data: bytes, where: str, first: int) -> tuple[pa.RecordBatch |
             try:
                 frames.append(_anchored(record_of(wire.load(line, where=f"{where}:{number}")), folder))
             except FrameError as error:
-                failed.append(Failed(None, str(error), "validation"))
+                failed.append(Failed(id_of(line), str(error), "validation"))
     rows, refused = rows_of(frames)
     return rows, failed + refused
 

@@ -37,12 +37,14 @@ __all__ = [
     "calm",
     "chunks",
     "filled",
+    "id_of",
     "last_of_each",
     "make_unique",
     "record_of",
     "records_in",
     "rows_of",
     "settle",
+    "several",
 ]
 
 T = TypeVar("T")
@@ -144,10 +146,16 @@ def records_in(items: Iterable[Any], failed: list[Failed]) -> Iterator[Frame]:
         try:
             yield record_of(item)
         except FrameError as error:
-            failed.append(Failed(_id_of(item), str(error), "validation"))
+            failed.append(Failed(id_of(item), str(error), "validation"))
 
 
-def _id_of(item: Any) -> str | None:
+def id_of(item: Any) -> str | None:
+    """The id of what is no valid frame, as far as it can be told."""
+    if isinstance(item, bytes | str):
+        try:
+            item = msgspec.json.decode(item)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
     found = item.get("id") if isinstance(item, Mapping) else getattr(getattr(item, "record", item), "id", None)
     return None if found is None else str(found)
 
