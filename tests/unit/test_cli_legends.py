@@ -140,6 +140,16 @@ def test_a_file_with_a_damaged_legend_says_which(tmp_path: Path, run: Any) -> No
     assert "f.jsonl.mask_labels.json has legends that cannot be read" in said
 
 
+def test_an_import_counts_masks_by_the_legend_that_it_brings(tmp_path: Path, run: Any) -> None:
+    source = folder(tmp_path / "a", {"ground": 0, "car": 1}, "a1", "a2")
+    run("import", source, "--to", "mix@v", "--no-check", "--facts")
+    with open_store(tmp_path / "store") as store:
+        version = store["mix"]["v"]
+        assert version.compute_stats()["frames_with_facts"] == 2
+        assert [frame.id for frame in version.view("mask.labels:car")] == ["a1", "a2"]
+    assert "--facts was given without --to" in run("import", source, "--facts", code=2)
+
+
 def _rows(*entries: tuple[list[int], str]) -> Rows:
     return [{"value": value, "labels": [label]} for value, label in entries]
 

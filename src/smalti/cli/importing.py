@@ -55,6 +55,7 @@ class _Facts:
 @click.option(
     "--copy-masks", type=click.Path(), help="Copy mask files into this folder; default: they stay where they are."
 )
+@click.option("--facts", "counts", is_flag=True, help="With --to: count the pixels of every mask on the way.")
 @click.option("--no-check", is_flag=True, help="Do not look at the files.")
 @click.option("--detect", "only_detect", is_flag=True, help="Only say what it looks like.")
 @json_option
@@ -70,6 +71,7 @@ def import_command(
     target: str | None,
     store_uri: str | None,
     copy_masks: str | None,
+    counts: bool,
     no_check: bool,
     only_detect: bool,
     as_json_text: bool,
@@ -84,6 +86,8 @@ def import_command(
         return _say_what_it_is(where, as_json_text)
     if target is not None and output is not None:
         raise click.UsageError("-o and --to were both given; frames go to a file or to a version")
+    if counts and target is None:
+        raise click.UsageError("--facts was given without --to; a file has no place for counts, a version has")
     chosen = _choose(where, layout, named=any((images, masks, legend)))
     options = Reading(
         images=_place(where, images),
@@ -98,7 +102,7 @@ def import_command(
     frames = _seen(load(chosen.format).read(chosen.path, options), facts)
     folder = Path(copy_masks).resolve() if copy_masks is not None else None
     if target is not None:
-        reread = _into_store(frames, target, store_uri, facts, folder)
+        reread = _into_store(frames, target, store_uri, facts, folder, counts=counts)
     else:
         reread = _into_file(_copied(frames, folder) if folder else frames, facts.output)
     return _finish(facts, options, reread, no_check, as_json_text)
@@ -173,7 +177,13 @@ def _into_file(frames: Iterator[SingleFrame], output: str) -> Callable[[], Itera
 
 
 def _into_store(
-    frames: Iterator[SingleFrame], target: str, store_uri: str | None, facts: _Facts, copy_masks: Path | None
+    frames: Iterator[SingleFrame],
+    target: str,
+    store_uri: str | None,
+    facts: _Facts,
+    copy_masks: Path | None,
+    *,
+    counts: bool,
 ) -> Callable[[], Iterator[Any]]:
     """Into a version; legends that all frames share become the version's, others stay with their frames."""
     from smalti.store import open_store
@@ -188,8 +198,9 @@ def _into_store(
     version = dataset[found["version"]] if found["version"] in names else dataset.create_version(found["version"])
     with waiting(frames) as held:
         join(version, [(held.legend(), INSTEAD)])
-        ready = held.frames()
-        failed = version.add_frames(frame.record for frame in (_copied(ready, copy_masks) if copy_masks else ready))
+        ready = _copied(held.frames(), copy_masks) if copy_masks else held.frames()
+        with progress("counting masks" if counts else "storing", facts.frames) as advance:
+            failed = version.add_frames((frame.record for frame in ready), facts=counts, progress=advance)
     facts.failed = [f"{one.id}: {one.error}" for one in failed]
     return version.frames
 
