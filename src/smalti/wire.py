@@ -269,7 +269,7 @@ def _merge_extra(found: Any) -> Any:
 
 
 def validate(frame: Frame, *, where: str = "frame") -> None:
-    """Check what types cannot say: ids that are unique and lead somewhere, colours that are colours.
+    """Check what types cannot say: ids that are unique and lead somewhere, sizes and colours that are some.
 
     Raises:
         FrameError: with the JSON path of the first fault.
@@ -283,6 +283,10 @@ def validate(frame: Frame, *, where: str = "frame") -> None:
             raise FrameError(
                 f"{where}: {path} is {source.id!r}, which $.sources[{known[source.id]}] has already", path=path
             )
+        for name, size in (("width", source.width), ("height", source.height)):
+            if size is not None and size < 0:
+                path = f"$.sources[{i}].{name}"
+                raise FrameError(f"{where}: {path} is {size}; allowed: pixels from 0, or null if unknown", path=path)
         mask_ids = [mask.id for mask in source.masks]
         if len(set(mask_ids)) != len(mask_ids):
             again = next(j for j, mask_id in enumerate(mask_ids) if mask_id in mask_ids[:j])

@@ -5,13 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.feather
 import pytest
 from tests.serving import BASE, BLUE, RED, frame, make_store, scene, site
 
 from smalti.client import RemoteDataset, RemoteStore, RemoteVersion, connect
 from smalti.errors import CheckFailed, ConflictError, FrameError, QueryError, VersionError, VersionFrozen
+from smalti.records import Frame
 from smalti.store import Dataset, DatasetVersion, Store
+from smalti.store.schema import to_rows
 
 COUNT = 4
 TOKEN = "t" * 20
@@ -41,6 +46,29 @@ def test_one_thing_in_place_of_a_list_is_refused(store: Any, one: Any) -> None:
             call(one)
     assert sorted(draft.frame_ids()) == sorted([*before, "e", "0"])
     assert draft.delete_frames(["e", "0"]) == 2
+
+
+@pytest.mark.parametrize("door", ["add", "jsonl", "arrow"])
+def test_a_size_below_zero_is_refused(store: Any, tmp_path: Path, door: str) -> None:
+    bad = frame(0) | {"id": "bad"}
+    bad["sources"][0]["width"] = -4
+    draft = store["street"]["v2"]
+    if door == "add":
+        failed = draft.add_frames([bad])
+    else:
+        path = tmp_path / f"frames.{door}"
+        path.write_bytes(msgspec.json.encode(bad))
+        if door == "arrow":
+            table = pa.Table.from_batches([to_rows([msgspec.convert(bad, Frame)])])
+            pa.feather.write_feather(table, path, compression="uncompressed")
+        if door == "arrow" and isinstance(draft, RemoteVersion):
+            with pytest.raises(FrameError, match="width is -4"):
+                draft.import_file(path)
+            return
+        failed = draft.import_file(path)
+    assert [item.id for item in failed] == ["bad"]
+    assert "$.sources[0].width is -4; allowed: pixels from 0" in failed[0].error
+    assert "bad" not in draft
 
 
 def test_datasets_and_what_is_said_of_them(store: Any) -> None:

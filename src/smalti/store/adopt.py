@@ -155,6 +155,8 @@ def _sources_are_sound(sources: pa.StructArray, ends: Ints) -> bool:
         return False
     if _repeats(sources.field("id"), ends) or not _previews_are_sound(sources.field("preview")):
         return False
+    if any((pc.min(sources.field(name)).as_py() or 0) < 0 for name in ("width", "height")):
+        return False
     records, mask_ends = _members(masks)
     return (
         not records.null_count
