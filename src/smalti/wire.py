@@ -284,9 +284,9 @@ def validate(frame: Frame, *, where: str = "frame") -> None:
                 f"{where}: {path} is {source.id!r}, which $.sources[{known[source.id]}] has already", path=path
             )
         for name, size in (("width", source.width), ("height", source.height)):
-            if size is not None and size < 0:
+            if size is not None and not (isinstance(size, int) and size >= 0):
                 path = f"$.sources[{i}].{name}"
-                raise FrameError(f"{where}: {path} is {size}; allowed: pixels from 0, or null if unknown", path=path)
+                raise FrameError(f"{where}: {path} is {size!r}; allowed: pixels from 0, or null if unknown", path=path)
         mask_ids = [mask.id for mask in source.masks]
         if len(set(mask_ids)) != len(mask_ids):
             again = next(j for j, mask_id in enumerate(mask_ids) if mask_id in mask_ids[:j])

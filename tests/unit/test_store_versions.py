@@ -138,8 +138,8 @@ def test_what_cannot_be_stored_is_listed_with_reasons(data: Dataset) -> None:
     assert [(item.id, item.kind) for item in failed] == [
         ("empty", "validation"),
         (None, "validation"),
-        ("7", "validation"),
         ("f0004", "validation"),
+        ("7", "validation"),
     ]
     assert all(isinstance(item, Failed) and item.error for item in failed)
     assert version.frame_ids() == ["f0001", "f0002"]  # the group is registered whole or not at all

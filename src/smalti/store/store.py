@@ -1,6 +1,5 @@
 """Store: a folder of datasets, on local disk or on an object store."""
 
-import getpass
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from smalti.store.lancing import local_root
 from smalti.store.names import check_name
 from smalti.store.pinning import require_unread
 from smalti.store.rows import AuditRow, DatasetRow
+from smalti.store.whoami import user_name
 
 if TYPE_CHECKING:
     from smalti.store.engine import Engine
@@ -112,10 +112,7 @@ class Store:
     @property
     def user(self) -> str:
         """Who is written into the audit trail."""
-        try:
-            return getpass.getuser()
-        except (OSError, KeyError):
-            return "unknown"
+        return user_name()
 
     def engine_of(self, row: DatasetRow) -> "Engine":
         """The table of a dataset; one per store and dataset, so that caches are shared."""

@@ -1,8 +1,6 @@
 """DatasetVersion: a set of frames that is written as a draft and never changes once it is published."""
 
-import getpass
 import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from smalti.store.names import check_name
 from smalti.store.relabeling import forget_facts, relabel
 from smalti.store.rows import LeaseRow, VersionRow
 from smalti.store.schema import TRUTH, from_rows
+from smalti.store.whoami import process_name
 
 if TYPE_CHECKING:
     from smalti.store.dataset import Dataset
@@ -129,7 +128,7 @@ class DatasetVersion:
     def lease(self, what: str) -> Iterator[Callable[[], None]]:
         """The right to write in bulk; what it yields keeps it alive and raises VersionError once it is lost."""
         catalog = self.dataset.catalog
-        owner = f"{what} by {_whoami()}"
+        owner = f"{what} by {process_name()}"
         held: list[LeaseRow] = [catalog.acquire_lease(self.id, owner, LEASE_S)]
         renewed = [time.monotonic()]
 
@@ -495,11 +494,3 @@ class DatasetVersion:
     def delete(self, *, force: bool = False, with_views: bool = False) -> None:
         """Delete it; it must have no children. A published one needs `force`, one of published views `with_views`."""
         self.dataset.delete_version(self, force=force, with_views=with_views)
-
-
-def _whoami() -> str:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # no name for this user id, as in containers
-        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
-    return f"{user} on {socket.gethostname()} (process {os.getpid()})"
