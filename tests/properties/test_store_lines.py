@@ -97,6 +97,20 @@ def test_what_is_read_at_once_is_what_the_wire_reads(lines: list[bytes]) -> None
 @example(
     [b'{"sources":[{"id":"a","uri":"x"}],"timestamp":0.0,"rois":[{"label":["a","a"],"poly":[9007199254740993]}]}'], True
 )
+@example(
+    [
+        b'{"sources":[{"id":"a","uri":""}],"id":"","timestamp":9007199254740994.0}',
+        b'{"sources":[{"id":"a","uri":""}],"id":0,"timestamp":9007199254740993}',
+    ],
+    False,
+)
+@example(
+    [
+        b'{"sources":[{"id":"a","uri":""}],"timestamp":-0.0}',
+        b'{"sources":[{"id":"a","uri":""}],"id":"","rois":[{"poly":[9007199254740993]}]}',
+    ],
+    False,
+)
 @given(st.lists((GOOD | ODD).map(msgspec.json.encode), max_size=4), st.booleans())
 def test_frames_survive_arrow_and_parquet(lines: list[bytes], is_parquet: bool) -> None:
     rows, _ = adopt.rows_of_lines(b"\n".join(lines), "x.jsonl", 1)

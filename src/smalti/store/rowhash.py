@@ -62,7 +62,8 @@ def _hash(array: pa.Array) -> Words:
         result = fold(*string_parts(array))
     else:
         plain = pc.fill_null(array, 0).cast(pa.float64() if pa.types.is_floating(kind) else pa.int64(), safe=False)
-        result = mix(plain.to_numpy().view(np.uint64), 1)
+        words = (plain.to_numpy() + 0).view(np.uint64)  # -0.0 equals 0.0, and + 0 makes it that
+        result = mix(words, 1, out=words)
     if array.null_count:
         result[array.is_null().to_numpy(zero_copy_only=False)] = _NULL
     return result

@@ -141,7 +141,9 @@ def _one(frame: Frame) -> pa.RecordBatch:
         checked = _decode_frame(exact)
         if checked != frame:
             raise FrameError("its JSON reads back as something else (not a number, or an integer beyond 64 bits)")
-        return _batch([_rounded(checked)], [exact])
+        rounded = _rounded(checked)
+        # 2**53 + 2 is a number of a typed column: a row must not depend on whether it came as 9007199254740994.0
+        return _batch([rounded], [None if rounded == checked else exact])
     except FrameError as error:
         raise FrameError(f"frame {frame.id!r}: {error}", path=error.path) from None
     except (msgspec.MsgspecError, pa.ArrowException, TypeError, OverflowError, ValueError) as error:
