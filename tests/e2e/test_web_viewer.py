@@ -175,6 +175,24 @@ def test_alpha_masks_show_opacity(page: Any) -> None:
     assert mask_pixel(page, 20.5, 340.5)[3] == 0
 
 
+def test_masks_without_a_picture_are_shown_at_their_own_size(page: Any, scene: Scene) -> None:
+    def without_picture(route: Any) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        found["frame"]["sources"][0] |= {"uri": "", "width": None, "height": None}
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/frames/street_03", without_picture)
+    open_frame(page, f"{V1}/frames/street_03?masks=seg:1,objects:-")
+    assert page.locator(".stage-note").text_content() == "This frame has masks, but names no picture"
+    height, width = scene.labels("street_03").shape
+    shown = page.locator(".world svg").get_attribute("viewBox")
+    assert shown == f"0 0 {width} {height}"
+    x, y, index = samples(scene.labels("street_03"), 1)[0]
+    settle(page)
+    assert mask_pixel(page, x + 0.5, y + 0.5)[:3] == list(LEGEND.entries[index - 1].color or ())
+
+
 def test_lossy_masks_say_how_they_were_read(page: Any) -> None:
     open_frame(page, f"{V1}/frames/clip")
     chips = page.locator(".how .chip").all_inner_texts()

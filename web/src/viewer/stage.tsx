@@ -47,7 +47,7 @@ export function Stage({ viewer, tools }: { viewer: Viewer; tools: Drawing }) {
       class={`stage cursor-${cursor}`}
       ref={host}
       aria-label="Picture with masks and shapes. Arrow keys go to other frames, plus and minus zoom."
-      data-state={viewer.image.value ? "ready" : "loading"}
+      data-state={viewer.image.value || viewer.imageError.value ? "ready" : "loading"}
     >
       <canvas ref={imageCanvas} aria-hidden="true" />
       <canvas ref={maskCanvas} aria-hidden="true" class={viewer.peek.value ? "peeked" : ""} data-layer="masks" />

@@ -281,9 +281,20 @@ export class Viewer {
     const url = standIn
       ? media.preview(this.version, this.frameId, source.id)
       : media.image(this.version, this.frameId, source.id, t);
-    const picture = this.loadImage(url, stop);
+    const picture = source.uri || standIn ? this.loadImage(url, stop) : this.goWithout();
     const masks = this.layers.value.map((l) => l.load(this.version, this.frameId, source.id, t, stop));
     await Promise.all([picture, ...masks]);
+    if (stop.aborted || this.image.value || (source.width && source.height)) return;
+    const map = this.layers.value.find((layer) => layer.data.value)?.data.value;
+    if (map) this.setSize(map.width, map.height); // without a picture its masks say how large it would be
+  }
+
+  private goWithout(): void {
+    this.image.value?.close();
+    this.image.value = null;
+    this.imageError.value = "This frame has masks, but names no picture";
+    const { width, height } = this.source.value ?? {};
+    if (width && height) this.setSize(width, height);
   }
 
   private async loadImage(url: string, stop: AbortSignal): Promise<void> {
