@@ -73,6 +73,9 @@ def test_views_complete_where_they_are_asked(store: Path) -> None:
     for verb in ("stats", "export", "evaluate"):
         assert completed(verb, "") == ["drive@v1", "drive@v2", "walk@v1", "mine"]
         assert completed(verb, "drive@") == ["drive@v1", "drive@v2"]
+    for verb in ("query", "split"):
+        assert completed(verb, "") == ["drive@v1", "drive@v2", "walk@v1", "mine"]
+    assert completed("import", "folder", "--to", "walk@") == ["walk@v1"]
     assert completed("evaluate", "predicted", "seg", "--in", "m") == ["mine"]
 
 

@@ -14,6 +14,7 @@ from smalti.cli.check import print_report
 from smalti.cli.filling import INSTEAD, waiting
 from smalti.cli.legends import read_legend
 from smalti.cli.output import as_json, json_option, progress, say, table
+from smalti.cli.stores import complete_versions
 from smalti.errors import FrameError
 from smalti.formats import FORMATS, Detection, choose, detect, load
 from smalti.formats.building import explained
@@ -50,7 +51,7 @@ class _Facts:
 @click.option("--encoding", help="How masks store values: rgb, index, or an id scheme; default: look.")
 @click.option("--split", help="Only this part: train, val, …")
 @click.option("-o", "--output", type=click.Path(), help="JSON-lines file; default: frames.jsonl.")
-@click.option("--to", "target", help="DATASET@VERSION of a store instead of a file.")
+@click.option("--to", "target", shell_complete=complete_versions, help="DATASET@VERSION of a store instead of a file.")
 @click.option("--store", "store_uri", help="The store of --to; default: $SMALTI_STORE or the user's own.")
 @click.option(
     "--copy-masks", type=click.Path(), help="Copy mask files into this folder; default: they stay where they are."

@@ -9,7 +9,7 @@ import msgspec
 from smalti import wire
 from smalti.cli.output import as_json, json_option, note, say, table
 from smalti.cli.picking import view_of
-from smalti.cli.stores import completed, opened, store_option, version_argument
+from smalti.cli.stores import choice_argument, completed, opened, store_option
 from smalti.errors import QueryError
 from smalti.hints import hints_of, lacking_of
 
@@ -32,7 +32,7 @@ def _completed(context: click.Context, _: click.Parameter, begun: str) -> list[s
 
 
 @click.command()
-@version_argument()
+@choice_argument()
 @click.argument("text", metavar="QUERY", default="", shell_complete=_completed)
 @click.option("--count", "only_count", is_flag=True, help="Print only how many frames match.")
 @click.option("--table", "as_table", is_flag=True, help="Print a table (the default).")
@@ -130,7 +130,7 @@ def _labels(frame: Any) -> list[str]:
 
 
 @click.command()
-@version_argument()
+@choice_argument()
 @click.option(
     "--part",
     "parts",

@@ -96,6 +96,11 @@ def _views_in(store: Any) -> list[str]:
     return [row.name for row in store.catalog.list_views()] if hasattr(store, "catalog") else []
 
 
+def _choices_in(store: Any, begun: str) -> list[str]:
+    """What names a choice of frames; behind an "@" only a version does."""
+    return _versions_in(store, begun) if "@" in begun else [*_versions_in(store, begun), *_views_in(store)]
+
+
 def complete_datasets(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Completes DATASET."""
     return completed(context, lambda store: [dataset.name for dataset in store], begun)
@@ -111,13 +116,14 @@ def complete_views(context: click.Context, _: click.Parameter, begun: str) -> li
     return completed(context, _views_in, begun)
 
 
+def complete_choices(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Completes DATASET@VERSION or the name of a stored view."""
+    return completed(context, lambda store: _choices_in(store, begun), begun)
+
+
 def complete_what(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
     """Completes what verbs on frames take: DATASET@VERSION or a stored view; a path where the store has no such name."""
-
-    def listed(store: Any) -> list[str]:
-        return _versions_in(store, begun) if "@" in begun else [*_versions_in(store, begun), *_views_in(store)]
-
-    found = completed(context, listed, begun)
+    found = completed(context, lambda store: _choices_in(store, begun), begun)
     return [CompletionItem(name) for name in found] or [CompletionItem(begun, type="file")]
 
 
@@ -168,6 +174,11 @@ def dataset_argument(name: str = "name") -> Callable[[Command], Command]:
 def version_argument(name: str = "reference", metavar: str = "DATASET@VERSION") -> Callable[[Command], Command]:
     """The argument DATASET@VERSION, which completes."""
     return click.argument(name, metavar=metavar, shell_complete=complete_versions)
+
+
+def choice_argument() -> Callable[[Command], Command]:
+    """The argument of verbs that take a version or a stored view, which completes."""
+    return click.argument("reference", metavar="DATASET@VERSION|VIEW", shell_complete=complete_choices)
 
 
 # ------------------------------------------------------------------------------------------------------------- listing
