@@ -36,7 +36,7 @@ from smalti.store import Dataset, DatasetVersion, Store
 from smalti.store.engine import local_root
 from smalti.store.rows import AuditRow, ViewRow
 from smalti.store.schema import TRUTH, from_rows
-from smalti.store.table import VersionTable
+from smalti.store.table import VersionTable, published_state
 
 __all__ = ["Found", "Service", "plain"]
 
@@ -250,9 +250,13 @@ class Service:
             with self._lock:
                 known = self._tables.get(version.id)
                 # Rules of views go by names too, and a published version may get another one.
-                if known is not None and known.names == ((version.dataset.name,), (version.name,)):
+                is_same = known is not None and known.fingerprint == published_state(version.id, version.rebuilt)
+                if known is not None and is_same and known.names == ((version.dataset.name,), (version.name,)):
                     self._tables.move_to_end(version.id)
                     return known
+                if known is not None and not is_same:  # what was erased must not be kept in memory either
+                    for place in [place for place in self._frames if place[0] == version.id]:
+                        del self._frames[place]
         made = VersionTable(version)
         key = version.id if version.state == "published" else f"{version.id} draft"
         with self._lock:

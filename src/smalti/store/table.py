@@ -26,7 +26,7 @@ from smalti.tables import Ordering
 if TYPE_CHECKING:
     from smalti.store.version import DatasetVersion
 
-__all__ = ["VersionTable", "draft_state", "scan"]
+__all__ = ["VersionTable", "draft_state", "published_state", "scan"]
 
 Ints = NDArray[np.int64]
 _ORDER = ("context_id", "timestamp", "id")
@@ -40,6 +40,11 @@ _FEW_OF_ROIS = 0.05
 def draft_state(branch: str, number: int, rebuilt: str) -> str:
     """What names one state of a draft: a purge counts its numbers anew."""
     return _since(f"{branch}:{number}", rebuilt)
+
+
+def published_state(version: str, rebuilt: str) -> str:
+    """What names the one state of a published version: a purge makes it another."""
+    return _since(version, rebuilt)
 
 
 def _since(state: str, rebuilt: str) -> str:
@@ -72,7 +77,7 @@ class VersionTable:
     def fingerprint(self) -> str:
         """A published version is itself until a purge; a draft is the state that was looked at."""
         if self.is_published:
-            return _since(self.version, self._rebuilt)
+            return published_state(self.version, self._rebuilt)
         return draft_state(self.rows.name, self.rows.version, self._rebuilt)
 
     # -------------------------------------------------------------------------------------------------- choosing
