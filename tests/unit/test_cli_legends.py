@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from smalti import SingleFrame
 from smalti.cli import main
+from smalti.cli.filling import waiting
 from smalti.convert import png_bytes
 from smalti.errors import LegendError
+from smalti.records import Frame, Source
 from smalti.store import open_store
 from smalti.store.legends import joined
 
@@ -169,6 +172,28 @@ def test_legends_join_by_what_reads_a_mask() -> None:
         joined({"seg": car}, {"seg": _rows(([1, 2, 3], "car"))}, "v", "")
     with pytest.raises(LegendError, match=r"only one of them has color \(-1, 2, 3\)"):
         joined({"seg": _rows(([1, 2, 3], "car"))}, {"seg": _rows(([-1, 2, 3], "any"))}, "v", "")
+
+
+@pytest.mark.parametrize("is_wild_here", [True, False])
+def test_a_color_beside_one_that_takes_any_is_refused(is_wild_here: bool) -> None:
+    wild = [{"value": [255, -1, -1], "labels": ["A"]}]
+    exact = [*wild, {"value": [255, 0, 0], "labels": ["B"]}]
+    kept, more = (wild, exact) if is_wild_here else (exact, wild)
+    with pytest.raises(LegendError, match=r"only one of them has color \(255, 0, 0\)"):
+        joined({"_all_": kept}, {"_all_": more}, "d@v", "…")
+    assert joined({"_all_": exact}, {"_all_": exact}, "d@v", "…") == {"_all_": exact}
+
+
+def test_frames_wait_as_they_are() -> None:
+    record = Frame(id="x", sources=[Source(id="s", uri="i.png")], meta={"n": 2**70, "odd": float("inf")})
+    with waiting([SingleFrame.on(record)]) as held:
+        assert [frame.record for frame in held.frames()] == [record]
+
+
+def test_a_folder_that_cannot_be_read_leaves_no_empty_version(tmp_path: Path, run: Any) -> None:
+    (tmp_path / "empty").mkdir()
+    run("import", tmp_path / "empty", "--to", "mix@v", code=2)
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_diff_of_versions_names_the_values_that_mean_something_else(tmp_path: Path, run: Any) -> None:

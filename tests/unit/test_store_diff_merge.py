@@ -265,6 +265,25 @@ def test_a_legend_that_one_side_changed_is_merged(labeled: Dataset) -> None:
     assert (word(labeled, "ours", "seg"), word(labeled, "ours", "depth")) == ("truck", None)
 
 
+@pytest.mark.parametrize("rule", ["error", "ours", "theirs"])
+def test_a_legend_of_all_masks_is_that_of_a_mask_without_its_own(tmp_path: Path, rule: Any) -> None:
+    data = open_store(tmp_path / "store").create_dataset("data")
+    base = data.create_version("base")
+    base.set_masks_labels({"_all_": CAR})
+    base.publish()
+    base.child("ours").set_masks_labels({"_all_": CAR, "seg": BUS})
+    base.child("theirs").set_masks_labels({"_all_": TRUCK})
+    if rule == "error":
+        with pytest.raises(ConflictError, match=r"both sides changed mask_labels\.seg; choose"):
+            data.merge("ours", "theirs")
+        return
+    data.merge("ours", "theirs", rule=rule)
+    assert word(data, "ours", "_all_") == "truck"  # ours did not change it
+    found = data["ours"].legend("seg")
+    assert found is not None
+    assert found.labels == (["bus"] if rule == "ours" else ["truck"])
+
+
 def test_a_legend_that_both_changed_is_a_conflict(labeled: Dataset) -> None:
     labeled["ours"].set_masks_labels({"seg": TRUCK, "depth": CAR})
     labeled["theirs"].set_masks_labels({"seg": BUS, "depth": TRUCK})

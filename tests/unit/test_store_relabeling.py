@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.errors import VersionError
+from smalti.errors import LegendError, VersionError
 from smalti.records import Frame, Mask, Source
-from smalti.store import Dataset, DatasetVersion, open_store, relabeling
+from smalti.store import Dataset, DatasetVersion, merge, open_store, relabeling
+from smalti.store.legends import join, stored
 
 CAR, TRUCK = {(0, 0, 0): "ground", (1, 2, 3): "car"}, {(0, 0, 0): "ground", (1, 2, 3): "truck"}
 
@@ -115,3 +116,68 @@ def test_a_legend_waits_for_whoever_counts(data: Dataset, tmp_path: Path) -> Non
     with version.lease("counting masks"), pytest.raises(VersionError, match="counting masks"):
         data["v"].set_masks_labels(TRUCK)
     assert labels(version) == {"a": ["car", "ground"], "b": ["ground"]}
+
+
+def test_a_legend_joins_what_another_handle_set_meanwhile(data: Dataset) -> None:
+    early = data.create_version("v")
+    data["v"].set_masks_labels({1: "car"})
+    join(early, [(stored({2: "tree"}), "…")])
+    assert data["v"].get_masks_labels() == stored({1: "car", 2: "tree"})
+    with pytest.raises(LegendError, match="value 1 means 'car' there and 'person' here"):
+        join(early, [(stored({1: "person"}), "…")])
+    assert data["v"].get_masks_labels() == stored({1: "car", 2: "tree"})
+
+
+def test_a_writer_that_fails_after_the_legend_changed_leaves_no_counts_by_the_former(
+    data: Dataset, tmp_path: Path
+) -> None:
+    version = counted(data, tmp_path)
+    rows = version.rows().table()
+
+    def write_and_fail() -> None:
+        with version.writing() as branch:
+            data["v"].set_masks_labels(TRUCK)
+            branch.upsert(rows)
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        write_and_fail()
+    assert labels(version) == {"a": None, "b": None}
+
+
+def test_a_long_change_of_a_legend_keeps_its_lease(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = counted(data, tmp_path)
+    renewed: list[int] = []
+    with version.writing() as branch:
+        relabeling.forget_facts(branch, lambda: renewed.append(len(renewed)))
+    assert renewed == [0, 1]  # for each batch, and once before the legend is kept
+    given: list[object] = []
+    monkeypatch.setattr(relabeling, "forget_facts", lambda _, *renew: given.extend(renew))
+    version.set_masks_labels(TRUCK)
+    assert len(given) == 1
+
+
+def test_a_merge_that_dies_has_changed_the_legend_before_the_frames(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = data.create_version("base")
+    base.set_masks_labels(CAR)
+    base.add_frames([unexplained(tmp_path, "a", 2)])
+    base.publish()
+    ours, theirs = base.child("ours"), base.child("theirs")
+    theirs.set_masks_labels(TRUCK)
+    theirs.add_frames([unexplained(tmp_path, "n", 3)])
+
+    def die(*_: object) -> None:
+        raise OSError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merge, "_apply", die)
+        with pytest.raises(OSError, match="gone"):
+            data.merge(ours, theirs)
+    assert data["ours"].get_masks_labels() == stored(TRUCK)  # what is there has the meaning that it keeps
+    assert data["ours"].frame_ids() == ["a"]
+    data.merge(ours, theirs)
+    assert data["ours"].frame_ids() == ["a", "n"]

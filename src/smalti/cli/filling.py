@@ -1,16 +1,14 @@
 """Frames of a layout on their way into a version: their legends become the version's before they come themselves."""
 
+import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-import msgspec
-
 from smalti.formats.building import explained, without_colors
 from smalti.frames import SingleFrame
 from smalti.legend import Legend
-from smalti.records import Frame
 from smalti.store.legends import Stored, stored
 
 __all__ = ["INSTEAD", "Waiting", "waiting"]
@@ -38,16 +36,18 @@ class Waiting:
 
     def __init__(self, frames: Iterable[SingleFrame], file: IO[bytes]) -> None:
         self.legends: dict[str, Legend] = {}
-        self._sizes: list[int] = []
+        self._count = 0
         self._file = file
-        encode = msgspec.msgpack.Encoder().encode
         for frame in frames:
             own = frame.mask_labels or {}
             for mask_id, legend in own.items():
                 self.legends.setdefault(mask_id, legend)
             if any(self.legends[mask_id] != legend for mask_id, legend in own.items()):
                 explained(frame)
-            self._sizes.append(self._file.write(encode(frame.record)))
+            pickle.dump(
+                frame.record, file, pickle.HIGHEST_PROTOCOL
+            )  # as it is: numbers of any size, whatever is refused later
+            self._count += 1
 
     def legend(self) -> Stored:
         """The legends of the frames as a version keeps them."""
@@ -55,7 +55,6 @@ class Waiting:
 
     def frames(self) -> Iterator[SingleFrame]:
         """The frames, without legends."""
-        decode = msgspec.msgpack.Decoder(Frame).decode
         self._file.seek(0)
-        for size in self._sizes:
-            yield SingleFrame.on(decode(self._file.read(size)))
+        for _ in range(self._count):
+            yield SingleFrame.on(pickle.load(self._file))

@@ -194,10 +194,10 @@ def _into_store(
     if found is None:
         raise FrameError(f"--to {target!r} is not DATASET@VERSION, e.g. drive@v1")
     store = open_store(store_uri)
-    dataset = store[found["dataset"]] if found["dataset"] in store else store.create_dataset(found["dataset"])
-    names = {version.name for version in dataset.versions()}
-    version = dataset[found["version"]] if found["version"] in names else dataset.create_version(found["version"])
-    with waiting(frames) as held:
+    with waiting(frames) as held:  # what cannot be read leaves nothing behind, not even an empty version
+        dataset = store[found["dataset"]] if found["dataset"] in store else store.create_dataset(found["dataset"])
+        names = {version.name for version in dataset.versions()}
+        version = dataset[found["version"]] if found["version"] in names else dataset.create_version(found["version"])
         join(version, [(held.legend(), INSTEAD)])
         ready = _copied(held.frames(), copy_masks) if copy_masks else held.frames()
         with progress("counting masks" if counts else "storing", facts.frames) as advance:

@@ -60,11 +60,22 @@ def join(version: Any, legends: Iterable[tuple[Stored, str]]) -> None:
     Raises:
         LegendError: see `joined`.
     """
-    kept = result = version.get_masks_labels()
-    for legend, instead in legends:
-        result = joined(result, legend, f"{version.dataset.name}@{version.name}", instead)
-    if result != kept:
-        version.set_masks_labels(result)
+    found = list(legends)
+
+    def make(kept: Stored) -> Stored:
+        for legend, instead in found:
+            kept = joined(kept, legend, f"{version.dataset.name}@{version.name}", instead)
+        return kept
+
+    if hasattr(version, "require_draft"):
+        from smalti.store.relabeling import relabel  # brings Arrow
+
+        relabel(version, make)
+        return
+    now = version.get_masks_labels()
+    wanted = make(now)
+    if wanted != now:
+        version.set_masks_labels(wanted)
 
 
 def joined(kept: Stored, more: Stored, where: str, instead: str) -> Stored:
@@ -107,9 +118,18 @@ def _clashes(was: list[Row], rows: list[Row]) -> list[str]:
         for value in before
         if value in after and set(before[value]) != set(after[value])
     ]
-    # A colour with -1 takes other colours as well, so one that only a side has changes what the other side's mean.
-    one_sided = [value for value in before.keys() ^ after.keys() if -1 in value]
+    # A colour with -1 takes other colours as well: what only one side has changes what such a one of the other means.
+    one_sided = [
+        value
+        for value in before.keys() ^ after.keys()
+        if -1 in value or any(_covers(wild, value) for wild in (after if value in before else before))
+    ]
     return found + [f"only one of them has {_said(value)}" for value in sorted(one_sided)]
+
+
+def _covers(wild: tuple[int, ...], value: tuple[int, ...]) -> bool:
+    is_wild = -1 in wild and len(wild) == len(value)
+    return is_wild and all(part in (-1, whole) for part, whole in zip(wild, value, strict=True))
 
 
 def _said(value: tuple[int, ...]) -> str:

@@ -18,7 +18,7 @@ from smalti.store.derive import derive
 from smalti.store.diff import Touched, common_point, compare_rows
 from smalti.store.engine import Branch, where_in
 from smalti.store.keeping import keep_facts
-from smalti.store.legends import Stored
+from smalti.store.legends import ALL_MASKS, Stored
 from smalti.store.promoted import conform
 from smalti.store.relabeling import forget_facts, without_facts
 from smalti.store.rows import VersionRow
@@ -155,17 +155,17 @@ def _plan(base: _Side | None, ours: _Side, theirs: _Side, rule: Rule) -> _Plan:
 
 
 def _merge_legends(base: Stored, ours: Stored, theirs: Stored, choose: Callable[[Conflict], str]) -> Stored:
-    """One legend a mask id: that of the side which changed it."""
+    """One legend a mask id: that of the side which changed it. A mask without one of its own is read by that of all."""
     merged: Stored = {}
-    for mask_id in dict.fromkeys([*ours, *theirs]):
-        was, a, b = (side.get(mask_id, MISSING) for side in (base, ours, theirs))
+    for mask_id in dict.fromkeys([ALL_MASKS, *base, *ours, *theirs]):
+        was, a, b = (side.get(mask_id, side.get(ALL_MASKS, MISSING)) for side in (base, ours, theirs))
         if a == b or b == was:
             kept = a
         elif a == was:
             kept = b
         else:
             kept = a if choose(Conflict("", f"mask_labels.{mask_id}", was, a, b)) == "ours" else b
-        if kept is not MISSING:
+        if kept is not MISSING and (mask_id in ours or kept != merged.get(ALL_MASKS)):
             merged[mask_id] = kept
     return merged
 
@@ -199,8 +199,6 @@ def _refuse(plan: _Plan, rule: Rule, what: str) -> None:
 
 def _apply(target: Branch, theirs: Branch, plan: _Plan, renew: Callable[[], None]) -> None:
     schema = target.schema
-    if plan.relabels:
-        forget_facts(target)
     for start in range(0, len(plan.copied), _AT_ONCE):
         renew()
         rows = theirs.find(plan.copied[start : start + _AT_ONCE], SCHEMA.names)
@@ -248,9 +246,12 @@ def merge(
                 break
         else:
             raise ConflictError(f"{what}: others kept changing it meanwhile; try again when they are done")
-        _apply(target, other.rows, plan, renew)
-        if plan.legend != mine.legend:
+        if (
+            plan.relabels
+        ):  # before the rows: whatever a crash leaves has the meaning that it keeps, and a second run the rest
+            forget_facts(target, renew)
             ours.change_draft(legend=plan.legend)
+        _apply(target, other.rows, plan, renew)
     _remember(ours, theirs, plan)
     return ours
 
@@ -279,6 +280,8 @@ def fill_from_parents(
             mine, theirs = _Side(target.snapshot(), row.legend or {}), _side(other)
             plan = _plan(_ancestor(dataset, mine.rows, theirs.rows), mine, theirs, rule)
             _refuse(plan, rule, f"version {row.name!r} from {parents[0].name!r} and {other.name!r}")
+            if plan.relabels:
+                forget_facts(target)
             _apply(target, theirs.rows, plan, lambda: None)
             row.legend = plan.legend or None
             decided += [{"frame": c.frame, "path": c.path, "chosen": c.chosen} for c in plan.conflicts]

@@ -16,7 +16,7 @@ from smalti.store import ingest, legends
 from smalti.store.engine import Branch, where_in
 from smalti.store.ingest import Failed
 from smalti.store.names import check_name
-from smalti.store.relabeling import forget_facts, relabel
+from smalti.store.relabeling import forget_if_relabeled, relabel
 from smalti.store.rows import LeaseRow, VersionRow
 from smalti.store.schema import TRUTH, from_rows
 from smalti.store.whoami import process_name
@@ -104,10 +104,12 @@ class DatasetVersion:
         """
         row = self.require_draft()
         branch = self.dataset.engine.at(row.branch)
-        yield branch
-        if self.require_draft().legend != row.legend:
-            # Counts that were made, or taken over, by the former legend may have come after those were removed.
-            forget_facts(branch)
+        try:
+            yield branch
+        except BaseException:
+            forget_if_relabeled(branch, row, self.row)
+            raise
+        forget_if_relabeled(branch, row, self.require_draft())
 
     def require_draft(self) -> VersionRow:
         """What the catalog says now, of a draft.
@@ -377,7 +379,7 @@ class DatasetVersion:
         Args:
             legend: a Legend, `{(r, g, b): label or labels}`, or `{mask id or "_all_": either}`.
         """
-        relabel(self, legends.stored(legend))
+        relabel(self, lambda _: legends.stored(legend))
 
     def get_masks_labels(self) -> dict[str, Any]:
         """The version's legends by mask id ("_all_" = every mask), as `resolve` reads them; {} for none."""
@@ -428,7 +430,8 @@ class DatasetVersion:
         """Replace the metadata; "mask_labels" in it replaces the legends."""
         found = dict(metadata)
         if "mask_labels" in found:
-            relabel(self, legends.stored(found.pop("mask_labels")), meta=found)
+            legend = found.pop("mask_labels")
+            relabel(self, lambda _: legends.stored(legend), meta=found)
         else:
             self.change_draft(meta=found)
 
