@@ -1,16 +1,56 @@
-"""Which published views read a version: they promise the same frames for ever, so it cannot go without a word."""
+"""What published views read: they promise the same frames for ever, so a version cannot go without a word."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from smalti.errors import VersionError
+from smalti.query.rules import EVERY
 from smalti.store.catalog import Catalog
 from smalti.store.rows import DatasetRow, VersionRow, ViewRow
 
 if TYPE_CHECKING:
+    from smalti.store.store import Store
     from smalti.store.version import DatasetVersion
 
-__all__ = ["lost_versions", "require_unread"]
+__all__ = ["lost_versions", "pinned", "require_unread"]
+
+
+def pinned(view: str | None, spec: dict[str, Any], store: "Store") -> dict[str, Any]:
+    """The JSON of a view to publish: every version that it reads by ids, so that no new name makes it read another.
+
+    Raises:
+        VersionError: it reads a version that is not there, or one that is not published.
+    """
+    drafts: dict[str, None] = {}
+
+    def version(dataset: Any, reference: Any) -> "DatasetVersion":
+        try:
+            found = store[str(dataset)][str(reference)]
+        except VersionError as error:
+            raise VersionError(f"view {view!r} reads {dataset}@{reference}, which is not there: {error}") from None
+        if not found.is_published:
+            drafts[f"{found.dataset.name}@{found.name}"] = None
+        return found
+
+    def with_ids(entry: dict[str, Any]) -> dict[str, Any]:
+        found = version(entry.get("dataset"), entry.get("version"))
+        made = {**entry, "dataset": found.dataset.id, "version": found.id}
+        if entry.get("merge_with") is not None:
+            made["merge_with"] = version(found.dataset.id, entry["merge_with"]).id
+        return made
+
+    made = dict(spec)
+    if spec.get("versions"):
+        made["versions"] = [with_ids(entry) for entry in spec["versions"]]
+    if spec.get("filters"):  # one that names no version of its own is asked of those above
+        made["filters"] = [with_ids(rule) if _names_version(rule) else rule for rule in spec["filters"]]
+    if drafts:
+        raise VersionError(f"view {view!r} reads {', '.join(drafts)}, which can still change; publish that first")
+    return made
+
+
+def _names_version(rule: dict[str, Any]) -> bool:
+    return all(rule.get(key) not in (None, EVERY) for key in ("dataset", "version"))
 
 
 def require_unread(versions: "Sequence[DatasetVersion]") -> None:

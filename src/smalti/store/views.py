@@ -7,6 +7,7 @@ import msgspec
 
 from smalti.errors import VersionError
 from smalti.store.names import check_name
+from smalti.store.pinning import pinned
 from smalti.store.rows import ViewRow, utc_now
 from smalti.store.store import Store, default_store_uri, open_store
 from smalti.store.table import VersionTable
@@ -63,7 +64,7 @@ def save(view: DataView, store: Any = None, *, replace: bool = False) -> None:
         description=view.description,
         tags=list(view.tags),
         status=view.status,
-        spec=view.to_spec(),
+        spec=pinned(view.name, view.to_spec(), home) if view.status == "published" else view.to_spec(),
     )
     known = None if uuid is None else home.catalog.get_view(uuid)
     if known is None or known.name != view.name:
@@ -89,20 +90,12 @@ def _in_place_of(name: str, home: Store, replace: bool) -> str | None:
 def publish(view: DataView, store: Any = None) -> None:
     """See `StoredView.publish`."""
     home = _store_of(view, store)
-    drafts = [
-        f"{dataset.name}@{version.name}"
-        for table in view.tables
-        for dataset in [home[table.dataset]]
-        for version in [dataset[table.version]]
-        if not version.is_published
-    ]
-    if drafts:
-        raise VersionError(f"view {view.name!r} reads {', '.join(drafts)}, which can still change; publish that first")
+    before = view.status
     view.status = "published"
     try:
         save(view, home)
     except VersionError:
-        view.status = "draft"
+        view.status = before
         raise
 
 

@@ -9,6 +9,7 @@ from smalti.server.clearml.asked import Asked
 from smalti.server.clearml.envelope import Fault
 from smalti.server.clearml.hub import Caller, Endpoint, Hub, Kept, endpoint, page_of, project_id, stamp, trimmed
 from smalti.server.clearml.views import spec_of
+from smalti.store.pinning import pinned
 from smalti.store.rows import ViewRow, utc_now
 from smalti.viewspec import read_spec
 
@@ -62,6 +63,8 @@ def update(hub: Hub, asked: Asked, caller: Caller) -> dict[str, Any]:
         spec=_checked({key: value for key, value in spec.items() if value is not None}),
         updated=utc_now(),
     )
+    if row.status == "published" and any(key in asked for key in _SPEC):
+        row.spec = _pinned(hub, row)
     hub.catalog.save_view(row)
     given = [key for key in (*_SPEC, *_TOLD) if key in asked]
     return {"updated": 1, "fields": {key: asked.body[key] for key in given}}
@@ -139,14 +142,16 @@ def publish_many(hub: Hub, asked: Asked, _: Caller) -> dict[str, Any]:
 
 def _publish(hub: Hub, uuid: str) -> bool:
     row = _row(hub, uuid)
-    for entry in row.spec.get("versions") or ():
-        version = hub.version(str(entry.get("version")), str(entry.get("dataset")))
-        if not version.is_published:
-            raise Fault(
-                400, f"dataview {row.name!r} reads {version.name!r}, which can still change; publish that first"
-            )
-    hub.catalog.save_view(msgspec.structs.replace(row, status="published", updated=utc_now()))
+    spec = _pinned(hub, row)
+    hub.catalog.save_view(msgspec.structs.replace(row, status="published", spec=spec, updated=utc_now()))
     return True
+
+
+def _pinned(hub: Hub, row: ViewRow) -> dict[str, Any]:
+    try:
+        return pinned(row.name, row.spec, hub.store)
+    except VersionError as error:
+        raise Fault(400, str(error)) from None
 
 
 @endpoint("dataviews.delete", "annotator")

@@ -29,6 +29,7 @@ from smalti.server.payloads.views import (
 )
 from smalti.server.search import hit_of
 from smalti.server.service import Service, plain
+from smalti.store.pinning import pinned
 from smalti.store.rows import ViewRow
 from smalti.viewspec import ViewSpec, read_spec
 
@@ -151,8 +152,11 @@ def clone_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Response[V
 
 @post(f"{_ONE}/publish", sync_to_thread=True, status_code=200, guards=[needs("annotator")], tags=["dataviews"])
 def publish_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Response[ViewOut]:
-    """Freeze it."""
-    saved = hub.store.catalog.save_view(msgspec.structs.replace(hub.view(view), status="published"))
+    """Freeze it; every version that it reads must be published."""
+    with hub.editing(f"view {plain(view)}"):
+        row = hub.view(view)
+        spec = pinned(row.name, row.spec, hub.store)
+        saved = hub.store.catalog.save_view(msgspec.structs.replace(row, status="published", spec=spec))
     hub.tell(who(request), "publish view", view=saved.uuid)
     hub.events.publish("view.updated", view=saved.uuid)
     return _answer(saved)

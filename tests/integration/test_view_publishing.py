@@ -1,0 +1,87 @@
+"""Views that are published and named, by every door: the library, the HTTP API, ClearML's protocol."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.clearml_wire import wire
+from tests.serving import Site, make_store, site
+
+from smalti.errors import VersionError
+from smalti.view import DataView
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Site]:
+    make_store(tmp_path, 1).close()
+    with site(tmp_path) as found:
+        yield found
+
+
+def reads(*versions: str, **more: Any) -> dict[str, Any]:
+    return {"versions": [{"dataset": "street", "version": version} for version in versions], **more}
+
+
+def made(here: Site, name: str, spec: dict[str, Any]) -> str:
+    found: str = here.post("/dataviews", {"name": name, "spec": spec}, status=201).json()["id"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (reads("v1", "v2"), "view 'cars' reads street@v2, which can still change; publish that first"),
+        (reads("v9"), "view 'cars' reads street@v9, which is not there: dataset 'street' has no version 'v9'"),
+        ({"versions": [{"dataset": "road", "version": "v1"}]}, "reads road@v1, which is not there"),
+        (reads("v1", filters=[{"dataset": "street", "version": "v2"}]), "reads street@v2, which can still change"),
+        ({"versions": [{"dataset": "street", "version": "v1", "merge_with": "v2"}]}, "reads street@v2, which can"),
+    ],
+)
+def test_a_view_of_what_may_change_is_not_published(here: Site, spec: dict[str, Any], said: str) -> None:
+    view = made(here, "cars", spec)
+    problem = here.post(f"/dataviews/{view}/publish", status=409).json()
+    assert problem["type"] == "urn:smalti:problem:version"
+    assert said in problem["detail"]
+    assert here.get(f"/dataviews/{view}").json()["status"] == "draft"
+
+
+def test_a_published_view_reads_by_ids(here: Site) -> None:
+    store = here.server.service.store
+    version = store["street"]["v1"]
+    rules = [{"dataset": "street", "version": "v1", "frame_query": "id:f0"}, {"dataset": "*", "version": "*"}]
+    view = made(here, "cars", reads("v1", filters=rules, augmentation={"odd": 1}))
+    spec = here.post(f"/dataviews/{view}/publish").json()["spec"]
+    ids = {"dataset": version.dataset.id, "version": version.id}
+    assert spec == {
+        "versions": [ids],
+        "filters": [{**ids, "frame_query": "id:f0"}, rules[1]],
+        "augmentation": {"odd": 1},
+    }
+    version.rename("old")
+    assert here.post(f"/dataviews/{view}/preview").json()["total"] == 1
+    store["street"]["v2"].delete()
+    with pytest.raises(VersionError, match="'cars'"):
+        store["street"]["old"].delete(force=True)
+
+
+def test_the_library_publishes_by_ids_what_was_saved_by_names(here: Site) -> None:
+    store = here.server.service.store
+    view = made(here, "cars", reads("v1"))
+    DataView.get(view, store=store).publish(store)
+    (entry,) = here.get(f"/dataviews/{view}").json()["spec"]["versions"]
+    assert entry == {"dataset": store["street"].id, "version": store["street"]["v1"].id}
+
+
+def test_clearml_refuses_filters_of_drafts_too(tmp_path: Path) -> None:
+    with wire(tmp_path) as at:
+        dataset, version = at.make()
+        rule = {"dataset": dataset, "version": version, "label_rules": []}
+        view = at.ask("dataviews.create", {"name": "mine", "versions": [], "filters": [rule]})["id"]
+        assert "publish that first" in at.ask("dataviews.publish", {"dataview": view}, status=400)
+        failed = at.ask("dataviews.publish_many", {"ids": [view]})["failed"]
+        assert "publish that first" in failed[0]["error"]["msg"]
+        at.ask("dataviews.update", {"dataview": view, "filters": []})
+        assert at.ask("dataviews.publish", {"dataview": view})["published"]
+        forced = {"dataview": view, "filters": [rule], "force": True}
+        assert "publish that first" in at.ask("dataviews.update", forced, status=400)
