@@ -37,6 +37,38 @@ def test_a_version_of_published_views_goes_only_by_choice(store: Any, tmp_path: 
     assert "v1" not in store["street"]
 
 
+@pytest.mark.parametrize("how", ["id", "name"])
+@pytest.mark.parametrize("where", ["versions", "filters", "merge_with"])
+def test_a_version_is_found_wherever_a_view_names_it(tmp_path: Path, where: str, how: str) -> None:
+    with make_store(tmp_path / "store", 1) as opened:
+        street = opened["street"]
+        street["v2"].publish()
+        one, two = ({"dataset": street.id, "version": street[name].id} for name in ("v1", "v2"))
+        if how == "name":
+            one, two = ({"dataset": "street", "version": name} for name in ("v1", "v2"))
+        spec: dict[str, Any] = {
+            "versions": {"versions": [two]},
+            "filters": {"versions": [one], "filters": [two, two]},
+            "merge_with": {"versions": [{**one, "merge_with": two["version"]}]},
+        }[where]
+        opened.catalog.save_view(ViewRow(name="cars", status="published", spec=spec))
+        with pytest.raises(VersionError, match="cars"):
+            street["v2"].delete(force=True)
+        assert opened.catalog.get_lease(street["v2"].id) is None
+        street["v2"].delete(force=True, with_views=True)
+        assert len(lost(opened)) == 1
+
+
+def test_views_are_asked_for_while_the_version_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    with make_store(tmp_path / "store", 1) as opened:
+        version = opened["street"]["v2"]
+        asked = "smalti.store.dataset.require_unread"
+        monkeypatch.setattr(asked, lambda found: held.append(opened.catalog.get_lease(found[0].id)))
+        version.delete()
+    assert held[0] is not None
+
+
 def test_a_dataset_is_refused_before_any_of_its_versions_goes(tmp_path: Path) -> None:
     with make_store(tmp_path / "store", 1) as opened:
         pin(tmp_path / "store", "cars")

@@ -242,11 +242,11 @@ class Dataset:
             raise VersionError(
                 f"version {self.name}@{found.name} has children ({', '.join(children)}); delete those first"
             )
-        if not with_views:
-            require_unread([found])
         branch = found.row.branch
         lease = self.catalog.acquire_lease(found.id, f"deleting {found.name}", 60)
         try:
+            if not with_views:
+                require_unread([found])
             self.catalog.update_version(found.id, expect_state=("draft", "publishing", "published"), state="deleted")
         finally:
             self.catalog.release_lease(lease)

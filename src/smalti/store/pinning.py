@@ -84,14 +84,17 @@ def lost_versions(catalog: Catalog) -> list[str]:
             lost.append(
                 f"published view {view.name!r} reads version {entry.get('version')}, which is not there any more"
             )
-    return lost
+    return list(dict.fromkeys(lost))  # a filter may name the version again
 
 
 def _entries(catalog: Catalog) -> Iterator[tuple[ViewRow, dict[str, Any]]]:
     for view in catalog.list_views():
         if view.status == "published":
-            for entry in view.spec.get("versions") or ():
-                yield view, entry
+            for entry in (*(view.spec.get("versions") or ()), *(view.spec.get("filters") or ())):
+                if _names_version(entry):
+                    yield view, entry
+                    if entry.get("merge_with") is not None:
+                        yield view, {**entry, "version": entry["merge_with"]}
 
 
 def _is_of(entry: dict[str, Any], dataset: DatasetRow) -> bool:
