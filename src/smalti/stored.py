@@ -42,7 +42,8 @@ class StoredView:
 
         Args:
             store: where; default: the store of its versions, else the default store.
-            replace: take the place of another draft of that name.
+            replace: take the place of another draft of that name; a view that got this name after it was stored stays
+                stored under its old one, too.
 
         Raises:
             VersionError: it reads lists, which no catalog can find again; another view has its name.

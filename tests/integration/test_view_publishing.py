@@ -85,3 +85,29 @@ def test_clearml_refuses_filters_of_drafts_too(tmp_path: Path) -> None:
         assert at.ask("dataviews.publish", {"dataview": view})["published"]
         forced = {"dataview": view, "filters": [rule], "force": True}
         assert "publish that first" in at.ask("dataviews.update", forced, status=400)
+
+
+# ------------------------------------------------------------------------------------------------------------- names
+def test_a_view_does_not_get_a_name_that_hides_another(tmp_path: Path) -> None:
+    with make_store(tmp_path, 1) as store:
+        version = store["street"]["v1"]
+
+        def stored(name: str) -> DataView:
+            view = version.view("label:car")
+            view.name = name
+            return view.store(store)
+
+        kept, view = stored("p").publish(store), stored("z")
+        view.name = "p"
+        for replace, said in ((False, "view 'p' already .published."), (True, "'p' is published and cannot change")):
+            with pytest.raises(VersionError, match=said):
+                view.store(store, replace=replace)
+        assert DataView.get(dataview_name="p", store=store).id == kept.id
+        draft = stored("d")
+        view.name = "d"
+        with pytest.raises(VersionError, match=r"view 'd' already .draft."):
+            view.store(store)
+        assert view.store(store, replace=True).id == draft.id
+        view.name = "e"
+        assert view.store(store).store(store).id == draft.id
+        assert sorted(row.name for row in store.catalog.list_views()) == ["e", "p", "z"]

@@ -57,7 +57,13 @@ def save(view: DataView, store: Any = None, *, replace: bool = False) -> None:
     home = _store_of(view, store)
     if not view.name:
         raise VersionError("a view needs a name to be stored; set view.name")
-    uuid = view.id if view.id is not None or not view.unique_names else _in_place_of(view.name, home, replace)
+    known = None if view.id is None else home.catalog.get_view(view.id)
+    if known is not None and known.status == "published":
+        raise VersionError(f"view {known.name!r} is published and cannot change; clone it")
+    if known is None or known.name != view.name:
+        check_name("view", view.name, told_by_at=True)
+        if view.unique_names:
+            known = _in_place_of(view.name, home, replace) or known
     row = ViewRow(
         name=view.name,
         project=view.project,
@@ -66,25 +72,22 @@ def save(view: DataView, store: Any = None, *, replace: bool = False) -> None:
         status=view.status,
         spec=pinned(view.name, view.to_spec(), home) if view.status == "published" else view.to_spec(),
     )
-    known = None if uuid is None else home.catalog.get_view(uuid)
-    if known is None or known.name != view.name:
-        check_name("view", view.name, told_by_at=True)
     if known is not None:
-        if known.status == "published":
-            raise VersionError(f"view {known.name!r} is published and cannot change; clone it")
         row = msgspec.structs.replace(row, uuid=known.uuid, created=known.created, updated=utc_now(), extra=known.extra)
     view.id = home.catalog.save_view(row).uuid
 
 
-def _in_place_of(name: str, home: Store, replace: bool) -> str | None:
-    """The id that a new view takes over: none, or that of the newest view of its name."""
+def _in_place_of(name: str, home: Store, replace: bool) -> ViewRow | None:
+    """What a view of a new name takes the place of: nothing, or the newest view of that name."""
     known = home.catalog.find_views(name=name)
     if known and not replace:
         raise VersionError(
             f"{home!r} has a view {name!r} already ({known[-1].status}), which this one would hide; choose another name, "
             f"change that one (DataView.get(dataview_name={name!r})), or store(replace=True)"
         )
-    return known[-1].uuid if known else None
+    if known and known[-1].status == "published":
+        raise VersionError(f"view {name!r} is published and cannot change; clone it")
+    return known[-1] if known else None
 
 
 def publish(view: DataView, store: Any = None) -> None:
