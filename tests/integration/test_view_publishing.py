@@ -9,6 +9,7 @@ from tests.clearml_wire import wire
 from tests.serving import Site, make_store, site
 
 from smalti.errors import VersionError
+from smalti.store.rows import ViewRow
 from smalti.view import DataView
 
 
@@ -111,3 +112,27 @@ def test_a_view_does_not_get_a_name_that_hides_another(tmp_path: Path) -> None:
         view.name = "e"
         assert view.store(store).store(store).id == draft.id
         assert sorted(row.name for row in store.catalog.list_views()) == ["e", "p", "z"]
+
+
+@pytest.mark.parametrize("name", ["a@b", "*", " x ", "taken", "put away"])
+def test_the_api_gives_no_view_a_bad_or_taken_name(here: Site, name: str) -> None:
+    made(here, "taken", reads("v1"))
+    here.post(f"/dataviews/{made(here, 'put away', reads('v1'))}/archive")
+    view = made(here, "mine", reads("v1"))
+    said = here.post("/dataviews", {"name": name, "spec": reads("v1")}, status=409).json()
+    assert said["type"] == "urn:smalti:problem:version"
+    assert repr(name) in said["detail"]
+    assert said["detail"].endswith("choose another" if name[0] in "a* " else "choose another name")
+    own = {"If-Match": here.get(f"/dataviews/{view}").headers["etag"]}
+    assert here.ask("PATCH", f"/dataviews/{view}", json={"name": name}, headers=own, status=409).json() == said
+    kept = here.ask("PATCH", f"/dataviews/{view}", json={"name": "mine", "tags": ["a"]}, headers=own).json()
+    assert (kept["name"], kept["tags"]) == ("mine", ["a"])
+
+
+@pytest.mark.parametrize(("old", "copies"), [("x", ["x copy", "x copy 2", "x copy 3"]), (" a@b", ["a b copy"])])
+def test_a_copy_gets_a_free_name(here: Site, old: str, copies: list[str]) -> None:
+    row = here.server.service.store.catalog.save_view(ViewRow(name=old, spec=reads("v1")))
+    for name in copies:
+        assert here.post(f"/dataviews/{row.uuid}/clone", status=201).json()["name"] == name
+    tag = {"If-Match": here.get(f"/dataviews/{row.uuid}").headers["etag"]}
+    assert here.ask("PATCH", f"/dataviews/{row.uuid}", json={"tags": ["a"]}, headers=tag).json()["name"] == old

@@ -1,5 +1,8 @@
 """Data views: saved, changed, looked at, explained."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import chain, count
 from typing import Annotated, Any
 
 import msgspec
@@ -29,6 +32,7 @@ from smalti.server.payloads.views import (
 )
 from smalti.server.search import hit_of
 from smalti.server.service import Service, plain
+from smalti.store.names import check_name
 from smalti.store.pinning import pinned
 from smalti.store.rows import ViewRow
 from smalti.viewspec import ViewSpec, read_spec
@@ -65,6 +69,22 @@ def _answer(row: ViewRow, status: int = 200) -> Response[ViewOut]:
     return as_json(_out(row), etag=_etag(row), status=status)
 
 
+@contextmanager
+def _naming(hub: Service, name: str) -> Iterator[None]:
+    """A view gets this name inside; nobody else gets it meanwhile.
+
+    Raises:
+        VersionError: nobody could write it, or it is taken.
+    """
+    check_name("view", name, told_by_at=True)
+    with hub.editing("names of views"):
+        known = hub.store.catalog.find_views(name=name)
+        if known:
+            state = f"{known[-1].status}, archived" if known[-1].extra.get("archived") else known[-1].status
+            raise VersionError(f"there is a view {name!r} already ({state}); choose another name")
+        yield
+
+
 def checked_spec(spec: dict[str, Any]) -> dict[str, Any]:
     """A view's JSON that can be read, with every text in it."""
     check_json(spec, "$.spec")
@@ -96,7 +116,8 @@ def make_view(hub: Hub, request: AnyRequest, data: JSONBody[NewView]) -> Respons
     row = ViewRow(
         name=data.name, project=data.project, description=data.description, tags=data.tags, spec=checked_spec(data.spec)
     )
-    saved = hub.store.catalog.save_view(row)
+    with _naming(hub, row.name):
+        saved = hub.store.catalog.save_view(row)
     hub.tell(who(request), "create view", view=saved.uuid, name=data.name)
     hub.events.publish("view.created", view=saved.uuid)
     return _answer(saved, 201)
@@ -119,7 +140,9 @@ def change_view(hub: Hub, request: AnyRequest, view: FromPath[str], data: JSONBo
             if row.status == "published":
                 raise VersionError(f"view {row.name!r} is published and cannot change; clone it")
             checked_spec(changes["spec"])
-        saved = hub.store.catalog.save_view(msgspec.structs.replace(row, **changes))
+        changed = msgspec.structs.replace(row, **changes)
+        with _naming(hub, changed.name) if changed.name != row.name else nullcontext():
+            saved = hub.store.catalog.save_view(changed)
     hub.tell(who(request), "edit view", view=row.uuid, changed=sorted(changes))
     hub.events.publish("view.updated", view=row.uuid)
     return _answer(saved)
@@ -141,13 +164,21 @@ def delete_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Deleted:
 def clone_view(hub: Hub, request: AnyRequest, view: FromPath[str]) -> Response[ViewOut]:
     """A copy that can be changed."""
     row = hub.view(view)
-    made = ViewRow(
-        name=f"{row.name} copy"[:256], project=row.project, description=row.description, tags=row.tags, spec=row.spec
-    )
-    saved = hub.store.catalog.save_view(made)
+    name = _free_name(hub, row.name)
+    made = ViewRow(name=name, project=row.project, description=row.description, tags=row.tags, spec=row.spec)
+    with _naming(hub, name):
+        saved = hub.store.catalog.save_view(made)
     hub.tell(who(request), "clone view", view=saved.uuid, origin=row.uuid)
     hub.events.publish("view.created", view=saved.uuid)
     return _answer(saved, 201)
+
+
+def _free_name(hub: Service, origin: str) -> str:
+    """What a copy is called. The origin may be older than the rules for names, which hold for the copy."""
+    taken = {row.name for row in hub.store.catalog.list_views()}
+    base = origin.replace("@", " ").strip()
+    endings = chain([" copy"], (f" copy {number}" for number in count(2)))
+    return next(name for end in endings if (name := (base[: 256 - len(end)] + end).strip()) not in taken)
 
 
 @post(f"{_ONE}/publish", sync_to_thread=True, status_code=200, guards=[needs("annotator")], tags=["dataviews"])
