@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.clearml_wire import wire
 from tests.contract.test_store_served import store
 from tests.serving import make_store
 
+from smalti import allegroai
 from smalti.errors import VersionError
 from smalti.store import Store, open_store
 from smalti.store.rows import ViewRow
@@ -92,3 +94,37 @@ def test_verify_says_which_views_lost_their_version(tmp_path: Path) -> None:
 
 def lost(opened: Store) -> list[str]:
     return [problem for problem in opened.verify().problems if "view" in problem]
+
+
+def test_the_advice_names_what_the_caller_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_store(tmp_path / "store", 1).close()
+    pin(tmp_path / "store", "cars")
+    monkeypatch.setenv("SMALTI_STORE", str(tmp_path / "store"))
+    with open_store(tmp_path / "store") as opened:
+        opened["street"]["v2"].delete()
+        with pytest.raises(VersionError, match="with_views=True") as caught:
+            opened["street"]["v1"].delete(force=True)
+        assert "--with-views" not in str(caught.value)
+        assert caught.value.on_command_line.endswith("or give --with-views if nobody needs them to be read again")
+    found = allegroai.Dataset.get(dataset_name="street")
+    for delete in (
+        lambda: allegroai.Dataset.delete(dataset_name="street", delete_all_versions=True, force=True),
+        lambda: found.delete_version(version_name="v1", force=True),
+        lambda: allegroai.DatasetVersion.remove_version(dataset_name="street", version_name="v1", force=True),
+    ):
+        with pytest.raises(VersionError, match=r"'cars'; delete those views first$"):
+            delete()
+
+
+def test_the_advice_of_clearml_s_calls(tmp_path: Path) -> None:
+    make_store(tmp_path / "store", 1).close()
+    pin(tmp_path / "store", "cars")
+    with wire(tmp_path) as at:
+        street = at.server.service.store["street"]
+        street["v2"].delete()
+        for call, asked in (
+            ("datasets.delete_version", {"version": street["v1"].id, "force": True}),
+            ("datasets.delete", {"dataset": street.id, "force": True, "delete_all_versions": True}),
+        ):
+            assert "'cars'; delete those views first" in (said := at.ask(call, asked, status=400))
+            assert "with" not in said

@@ -6,6 +6,7 @@ from typing import Any
 from smalti.allegroai.dataset_version import DatasetVersion, refuse_delete_sources
 from smalti.allegroai.naming import UsageError, default_store, find_dataset, find_version
 from smalti.store import Dataset as OurDataset
+from smalti.store.pinning import require_unread
 
 __all__ = ["Dataset"]
 
@@ -95,6 +96,7 @@ class Dataset:
             raise UsageError(
                 f"dataset {found.name!r} has versions ({', '.join(kept[:5])}); give delete_all_versions=True"
             )
+        require_unread(found.versions(), may_choose=False)
         default_store().delete_dataset(found, force=force)
 
     @property
@@ -162,7 +164,9 @@ class Dataset:
         refuse_delete_sources(delete_sources)
         if version_id is None and version_name is None:
             raise UsageError("neither version_id nor version_name is given; give one of them")
-        self.ours.delete_version(find_version(self.ours, version_id, version_name), force=force)
+        found = find_version(self.ours, version_id, version_name)
+        require_unread([found], may_choose=False)
+        self.ours.delete_version(found, force=force)
 
     def add_tags(self, tags: str | Sequence[str]) -> None:
         """Add tags to those it has."""

@@ -12,6 +12,7 @@ from smalti.allegroai.naming import UsageError, default_store, either, find_data
 from smalti.allegroai.writing import BulkContext, add_in_parts, merged, report
 from smalti.iterate import project
 from smalti.store import DatasetVersion as OurVersion
+from smalti.store.pinning import require_unread
 
 if TYPE_CHECKING:
     from smalti.allegroai.dataset import Dataset
@@ -253,7 +254,9 @@ class DatasetVersion:
         """Delete a draft; a published version needs `force`."""
         either("version", version_id, version_name)
         dataset = find_dataset(dataset_id, dataset_name, dataset_project)
-        dataset.delete_version(find_version(dataset, version_id, version_name), force=force)
+        found = find_version(dataset, version_id, version_name)
+        require_unread([found], may_choose=False)
+        dataset.delete_version(found, force=force)
 
     # ------------------------------------------------------------------------------------------------ what it is
     @property

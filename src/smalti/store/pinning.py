@@ -53,8 +53,13 @@ def _names_version(rule: dict[str, Any]) -> bool:
     return all(rule.get(key) not in (None, EVERY) for key in ("dataset", "version"))
 
 
-def require_unread(versions: "Sequence[DatasetVersion]") -> None:
-    """Raise VersionError, with the names of the views, if a published view reads one of some versions of a dataset."""
+def require_unread(versions: "Sequence[DatasetVersion]", *, may_choose: bool = True) -> None:
+    """Raise VersionError, with the names of the views, if a published view reads one of some versions of a dataset.
+
+    Args:
+        versions: of one dataset.
+        may_choose: the caller has `with_views`, so that the message may name it; the calls of ClearML lack it.
+    """
     if not versions:
         return
     dataset = versions[0].dataset
@@ -68,8 +73,9 @@ def require_unread(versions: "Sequence[DatasetVersion]") -> None:
         names = ", ".join(dict.fromkeys(repr(view.name) for view in reading))
         told = ", ".join(f"{dataset.name}@{row.name}" for row in rows[:5])
         raise VersionError(
-            f"{told}: published views read it and would lose their frames: {names}; delete those views first, or delete "
-            "with_views=True (--with-views) if nobody needs them to be read again"
+            f"{told}: published views read it and would lose their frames: {names}; delete those views first",
+            advice="or delete with_views=True if nobody needs them to be read again" if may_choose else "",
+            command="or give --with-views if nobody needs them to be read again" if may_choose else "",
         )
 
 

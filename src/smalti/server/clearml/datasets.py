@@ -228,6 +228,7 @@ def delete(hub: Hub, asked: Asked, caller: Caller) -> dict[str, Any]:
     versions = dataset.versions()
     if versions and not asked.flag("delete_all_versions"):
         raise Fault(400, f"dataset {dataset.name!r} has {len(versions)} versions; send delete_all_versions to go on")
+    require_unread(versions, may_choose=False)
     hub.store.delete_dataset(dataset, force=asked.flag("force"))
     hub.service.tell(caller.who, "delete dataset", dataset=dataset.id, name=dataset.name)
     return {"deleted": True, "deleted_versions": [version.id for version in versions]}
@@ -241,7 +242,7 @@ def delete_version(hub: Hub, asked: Asked, caller: Caller) -> dict[str, Any]:
     frozen = [each.name for each in doomed if each.is_published]
     if frozen and not force:
         raise Fault(400, f"version {frozen[0]!r} is published; deleting it needs force, and cannot be undone")
-    require_unread(doomed)  # all of them before the first goes
+    require_unread(doomed, may_choose=False)  # all of them before the first goes
     for each in reversed(doomed):
         each.dataset.delete_version(each, force=force)
         hub.service.tell(caller.who, "delete version", each)
