@@ -16,7 +16,7 @@ from smalti.query.nodes import All, Or
 from smalti.query.rules import EVERY, FilterRule
 from smalti.split import keep_parts, pick_sample
 from smalti.tables import ListTable, Table
-from smalti.viewspec import Narrowed, ViewSpec, checked_count
+from smalti.viewspec import Narrowed, SampleRecipe, ViewSpec, checked_count
 
 __all__ = [
     "Chosen",
@@ -198,12 +198,18 @@ def choose(spec: ViewSpec, tables: Sequence[Table]) -> Chosen:
         if split.of is not None:
             chosen = _narrowed(chosen, split.of)
         chosen = chosen.keep(keep_parts(chosen, split))
-    return chosen.keep(pick_sample(chosen, spec.sample)) if spec.sample else chosen
+    return _drawn(chosen, spec.sample) if spec.sample else chosen
+
+
+def _drawn(chosen: Chosen, recipe: SampleRecipe) -> Chosen:
+    if recipe.of is not None:
+        chosen = _narrowed(chosen, recipe.of)
+    return chosen.keep(pick_sample(chosen, recipe))
 
 
 def _narrowed(chosen: Chosen, to: Narrowed) -> Chosen:
     if to.sample is not None:
-        chosen = chosen.keep(pick_sample(chosen, to.sample))
+        chosen = _drawn(chosen, to.sample)
     return chosen if to.limit is None else chosen.keep(np.sort(sequence(chosen)[0][: to.limit]))
 
 

@@ -48,16 +48,9 @@ def split_specs(
     parts = split_parts(shares, by, seed)
     if by not in _ALWAYS:
         _check_field(chosen(), by)
-    sample, iteration = spec.sample, spec.iteration
-    limit = None if iteration.limit is None or iteration.limit >= len(chosen()) else iteration.limit
-    if limit is not None and (iteration.infinite or iteration.order == "random"):
-        raise QueryError(
-            f"the view is limited to {limit} of {len(chosen())} frames, and which those are changes with each epoch of "
-            f"its {'endless' if iteration.infinite else 'random'} order, so it cannot be split; draw the frames first: "
-            f"clear the limit and split view.sample(size={limit})"
-        )
-    of = None if sample is None and limit is None else Narrowed(sample, limit)
-    if limit is not None:
+    of = _narrowed(spec, chosen, "it cannot be split", "split")
+    iteration = spec.iteration
+    if of is not None and of.limit is not None:
         iteration = msgspec.structs.replace(iteration, limit=None)
     return {
         name: msgspec.structs.replace(
@@ -81,13 +74,37 @@ def sample_spec(
     """The spec of a drawn part of a view.
 
     Raises:
-        QueryError: the size is no number of frames; no frame has the field that frames are weighed by.
+        QueryError: the size is no number of frames; no frame has the field that frames are weighed by; which frames a
+            limit leaves depends on the epoch.
     """
+    size = checked_count("size", size)
     if isinstance(weights, str) and weights not in ("label", "pixels"):
         _check_field(chosen(), weights)
     by = dict(weights) if isinstance(weights, Mapping) else weights
     again = (weights is not None and size is None) if replace is None else replace
-    return msgspec.structs.replace(spec, sample=SampleRecipe(by, seed, checked_count("size", size), again))
+    of = _narrowed(spec, chosen, "none can be drawn from it", "draw from")
+    iteration = spec.iteration
+    if iteration.limit is not None and ((of is not None and of.limit is not None) or iteration.limit < (size or 0)):
+        # The limit is of the frames that are drawn from; a draw with repetition may be larger.
+        iteration = msgspec.structs.replace(iteration, limit=None)
+    return msgspec.structs.replace(spec, sample=SampleRecipe(by, seed, size, again, of), iteration=iteration)
+
+
+def _narrowed(spec: ViewSpec, chosen: Callable[[], Chosen], refused: str, instead: str) -> Narrowed | None:
+    """What the view is narrowed to by a draw and by a limit that leaves frames out; None if it has them all.
+
+    Raises:
+        QueryError: which frames the limit leaves depends on the epoch.
+    """
+    iteration = spec.iteration
+    limit = None if iteration.limit is None or iteration.limit >= len(chosen()) else iteration.limit
+    if limit is not None and (iteration.infinite or iteration.order == "random"):
+        raise QueryError(
+            f"the view is limited to {limit} of {len(chosen())} frames, and which those are changes with each epoch of "
+            f"its {'endless' if iteration.infinite else 'random'} order, so {refused}; draw the frames first: "
+            f"clear the limit and {instead} view.sample(size={limit})"
+        )
+    return None if spec.sample is None and limit is None else Narrowed(spec.sample, limit)
 
 
 def _check_field(chosen: Chosen, field: str) -> None:

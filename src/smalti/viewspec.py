@@ -78,12 +78,18 @@ class ViewEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SampleRecipe(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A drawn part of the frames: see `DataView.sample`."""
+    """A drawn part of the frames: see `DataView.sample`.
+
+    Attributes:
+        by, seed, size, replace: as they were given.
+        of: what the view had been narrowed to when it was drawn from; those frames alone are drawn.
+    """
 
     by: str | dict[str, float] | None = None
     seed: int = 0
     size: int | None = None
     replace: bool = False
+    of: "Narrowed | None" = None
 
 
 class Narrowed(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -358,6 +358,46 @@ class TestParts:
         whole = view.set_iteration_parameters(maximum_number_of_frames=len(FRAMES))
         assert whole.split({"a": 1.0})["a"].count() == len(FRAMES)
 
+    @pytest.mark.parametrize("narrow", ["limit", "sample", "both", "again"])
+    def test_a_draw_has_no_frames_that_the_view_does_not_have(self, narrow: str) -> None:
+        view = DataView([frame(i, "x", timestamp=-i) for i in range(60)], "id:f*")
+        if narrow != "limit":
+            view = view.sample(size=20, seed=4)
+        if narrow != "sample":
+            view.set_iteration_parameters(maximum_number_of_frames=10)
+        inside = ids(view)
+        view = view.sample(size=9) if narrow == "again" else view
+        drawn = view.sample(size=5)
+        assert len(ids(drawn)) == drawn.count() == 5
+        assert set(ids(drawn)) < set(ids(view)) <= set(inside)
+        again = DataView.from_spec(json.loads(json.dumps(drawn.to_spec())), drawn.tables)
+        assert ids(again) == ids(drawn)
+        parts = drawn.split({"a": 0.5, "b": 0.5}, by="id")
+        assert sorted([*ids(parts["a"]), *ids(parts["b"])]) == sorted(ids(drawn))
+
+    def test_all_of_a_limited_view_are_as_many_as_it_has(self) -> None:
+        view = DataView(FRAMES).set_iteration_parameters(maximum_number_of_frames=4)
+        assert sorted(ids(view.sample())) == sorted(ids(view))
+        with pytest.raises(QueryError, match="5 frames were asked for, 4 have a weight"):
+            ids(view.sample(size=5))
+        for limit in (4, 100):
+            view.set_iteration_parameters(maximum_number_of_frames=limit)
+            assert len(ids(view.sample(size=200, replace=True))) == 200
+
+    @pytest.mark.parametrize("fields", [{"order": "random"}, {"infinite": True}])
+    def test_of_a_limit_of_other_frames_in_each_epoch_none_are_drawn(self, fields: dict[str, object]) -> None:
+        view = DataView(FRAMES).set_iteration_parameters(maximum_number_of_frames=10, **fields)  # type: ignore[arg-type]
+        with pytest.raises(QueryError, match=r"none can be drawn .* draw from view.sample\(size=10\)"):
+            view.sample(size=3)
+        assert view.set_iteration_parameters(maximum_number_of_frames=len(FRAMES)).sample(size=3).count() == 3
+
+    def test_the_order_of_a_draw_is_what_it_was_before_draws_had_a_whole(self) -> None:
+        drawn = DataView(FRAMES).sample(size=6, seed=4).set_iteration_parameters("random")
+        assert drawn.run().key == PINNED_DRAW
+        written = drawn.to_spec()
+        assert "of" not in written["smalti"]["sample"]
+        assert DataView.from_spec(written, [FRAMES]).run().key == PINNED_DRAW
+
     def test_the_order_of_a_part_is_what_it_was_before_parts_had_a_whole(self) -> None:
         part = DataView(FRAMES).split({"a": 0.5}, by="id")["a"].set_iteration_parameters("random")
         assert part.run().key == PINNED_KEY
@@ -548,4 +588,5 @@ def test_repr_is_a_summary() -> None:
 
 
 PINNED_KEY = "f4ef5c7650e3"
+PINNED_DRAW = "dc5ef7bc5c09"
 PINNED_PLACE = 0.2247130959513608
