@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,11 @@ def split_parts(shares: Mapping[str, float], by: str, seed: int) -> dict[str, Sp
     Raises:
         QueryError: a share is negative or no number, or they do not add up to at most 1.
     """
+    for name, share in shares.items():
+        if not isinstance(share, SupportsFloat):
+            raise QueryError(
+                f"the share of {name!r} is {share!r}; allowed: a number from 0, at most 1 for all together"
+            )
     total = math.fsum(shares.values())
     if not shares or not all(share >= 0 for share in shares.values()) or total > 1 + 1e-9:
         raise QueryError(f"the shares {dict(shares)} add up to {total:g}; allowed: shares from 0, at most 1 together")

@@ -398,6 +398,11 @@ class TestParts:
         assert "of" not in written["smalti"]["sample"]
         assert DataView.from_spec(written, [FRAMES]).run().key == PINNED_DRAW
 
+    @pytest.mark.parametrize("share", ["x", None, [0.5]])
+    def test_a_share_that_is_no_number_is_refused(self, share: object) -> None:
+        with pytest.raises(QueryError, match=r"the share of 'b' is .*; allowed: a number from 0"):
+            DataView(FRAMES).split({"a": 0.5, "b": share})  # type: ignore[dict-item]
+
     def test_the_order_of_a_part_is_what_it_was_before_parts_had_a_whole(self) -> None:
         part = DataView(FRAMES).split({"a": 0.5}, by="id")["a"].set_iteration_parameters("random")
         assert part.run().key == PINNED_KEY
