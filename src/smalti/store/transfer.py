@@ -176,18 +176,23 @@ def _readable(path: Path, kind: Format) -> Iterator[None]:
 def legend_of(path: str | Path, format: Format | None = None) -> Stored:
     """The legends of the version that a file of frames was exported from; {} where it had none.
 
+    The file is opened for it: a legend is not to be taken over for frames that cannot be.
+
     Raises:
-        FrameError: the file is not what its name says.
+        FrameError: the file is not what its name says, or has no columns of frames.
+        FileNotFoundError: there is no such file.
         LegendError: what is kept is no legend.
     """
     source = Path(path)
     kind = format or format_of(source)
     if kind == "jsonl":
+        source.open("rb").close()
         beside = legend_beside(source)
         kept, where = (beside.read_bytes(), beside) if beside.exists() else (b"{}", source)
     else:
         with _readable(source, kind):
             schema = pq.read_schema(source) if kind == "parquet" else _arrow_schema(source)
+        adopt(pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema), str(path))
         kept, where = (schema.metadata or {}).get(_LEGENDS, b"{}"), source
     try:
         return stored(msgspec.json.decode(kept, type=dict[str, list[dict[str, Any]]]))
