@@ -141,6 +141,8 @@ def _from_json(text: str, path: Path) -> list[Entry]:
     except msgspec.DecodeError as error:
         raise LegendError(f"{path} is not JSON: {error}") from None
     if isinstance(found, dict):
+        if isinstance(found.get("mask_labels"), dict):
+            found = found["mask_labels"]  # what is exported beside JSON-lines
         for key in ("categories", "_all_", "label_colors", "labels", "entries"):
             if isinstance(found.get(key), (list, dict)) and key != "label_colors":
                 return _json_rows(found[key], path)

@@ -10,13 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from smalti.cli import main
-from smalti.errors import FrameError
+from smalti.errors import FrameError, LegendError
+from smalti.legend import Legend
 from smalti.records import Frame, Mask, Source
 from smalti.store import open_store
 from smalti.store.dataset import Dataset
-from smalti.store.transfer import legend_beside
+from smalti.store.transfer import legend_beside, legend_of
 
 CAR = {"seg": {1: "car"}}
+SKY = {"seg": {1: "sky"}}
 
 
 @pytest.fixture
@@ -63,3 +65,66 @@ def test_a_file_that_cannot_be_taken_leaves_the_legend_alone(
             main(["frames", "add", "mix@w", str(path), "--store", str(tmp_path / "store")])
         assert left.value.code == 2
     assert (len(version), data["w"].get_masks_labels()) == (0, {})
+
+
+def meaning(path: Path) -> Any:
+    return {key: rows[0]["labels"] for key, rows in legend_of(path).items()}
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize(("old", "new"), [(CAR, SKY), (CAR, {}), ({}, SKY), (None, SKY)])
+def test_frames_never_stand_beside_a_legend_of_others(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: Any, new: Any, at: int
+) -> None:
+    path = tmp_path / "out" / "frames.jsonl"
+    if old is not None:
+        exported(data, path, old, "a")
+    steps: list[Path] = []
+    with monkeypatch.context() as patched:
+        for name in ("replace", "unlink"):
+            step = getattr(Path, name)
+
+            def stopped(self: Path, *given: Any, step: Any = step, **options: Any) -> Any:
+                places = [self, *given]
+                if any(place in (path, legend_beside(path)) for place in places):
+                    steps.append(self)
+                    if len(steps) == at + 1:
+                        raise KeyboardInterrupt
+                return step(self, *given, **options)
+
+            patched.setattr(Path, name, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            exported(data, path, new, "b", "c")
+    assert not list(path.parent.glob(".*"))
+    version = data.create_version("w")
+    try:
+        version.import_file(path)
+    except (LegendError, FileNotFoundError):
+        assert (len(version), version.get_masks_labels()) == (0, {})
+    else:
+        frames = [frame.id for frame in version.records()]
+        kept = {key: {1: rows[0]["labels"][0]} for key, rows in version.get_masks_labels().items()}
+        assert (frames, kept) in ((["a"], old), (["b", "c"], new))
+
+
+def test_a_legend_of_frames_that_were_changed_is_refused_and_what_to_do_helps(data: Dataset, tmp_path: Path) -> None:
+    path = exported(data, tmp_path / "frames.jsonl", CAR, "a")
+    beside = legend_beside(path)
+    assert meaning(path) == {"seg": ["car"]}
+    for changed in (path.read_bytes().replace(b'"a"', b'"b"', 1), path.read_bytes() * 2):
+        path.write_bytes(changed)
+        with pytest.raises(LegendError, match=r"has the legends of other frames .* export them again, or remove"):
+            legend_of(path)
+    kept = msgspec.json.decode(beside.read_bytes())
+    del kept["of"]
+    beside.write_bytes(msgspec.json.encode(kept))
+    assert meaning(path) == {"seg": ["car"]}
+    beside.write_bytes(msgspec.json.encode(kept["mask_labels"]))  # made by hand
+    assert meaning(path) == {"seg": ["car"]}
+    beside.unlink()
+    assert legend_of(path) == {}
+
+
+def test_an_exported_legend_of_all_masks_is_a_legend_file(data: Dataset, tmp_path: Path) -> None:
+    path = exported(data, tmp_path / "frames.jsonl", Legend({1: "car"}), "a")
+    assert Legend.read(legend_beside(path)) == Legend({1: "car"})

@@ -7,6 +7,7 @@ Masks that the version's legends explain mean nothing without these, so they go 
 JSON-lines, which have no place for what is said of all frames, in a file of their own.
 """
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -87,20 +88,42 @@ def export_frames(version: "DatasetVersion", path: str | Path, *, format: Format
     target.parent.mkdir(parents=True, exist_ok=True)
     # Under its name there is never half a file: a disk may be full, a process killed.
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part_legend = part.with_suffix(".legend")
     try:
         with part.open("wb") as file:
             count = _WRITERS[kind](version, file)
-        legend = version.get_masks_labels()
-        if kind == "jsonl" and legend:
-            part_legend = part.with_suffix(".legend")
-            part_legend.write_bytes(msgspec.json.encode(legend))
+        legend = version.get_masks_labels() if kind == "jsonl" else {}
+        # Two files cannot be replaced at once. In this order, whatever a killed process leaves behind has a legend that
+        # names other frames, and is refused: never frames without their legend, which would be taken as they are.
+        if legend:
+            part_legend.write_bytes(msgspec.json.encode(_Beside(legend, _fingerprint(part))))
             part_legend.replace(legend_beside(target))
-        elif kind == "jsonl":
-            legend_beside(target).unlink(missing_ok=True)  # of an earlier export to this name
         part.replace(target)
+        if kind == "jsonl" and not legend:
+            legend_beside(target).unlink(missing_ok=True)  # of an earlier export to this name
     finally:
         part.unlink(missing_ok=True)
+        part_legend.unlink(missing_ok=True)
     return count
+
+
+class _Fingerprint(msgspec.Struct, frozen=True):
+    """Which bytes a file of frames has."""
+
+    size: int
+    sha256: str
+
+
+class _Beside(msgspec.Struct, frozen=True):
+    """What is kept beside JSON-lines: the legends, and the frames they are of (None: of whichever are there)."""
+
+    mask_labels: Stored
+    of: _Fingerprint | None = None
+
+
+def _fingerprint(path: Path) -> _Fingerprint:
+    with path.open("rb") as file:
+        return _Fingerprint(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def legend_beside(path: Path) -> Path:
@@ -181,14 +204,14 @@ def legend_of(path: str | Path, format: Format | None = None) -> Stored:
     Raises:
         FrameError: the file is not what its name says, or has no columns of frames.
         FileNotFoundError: there is no such file.
-        LegendError: what is kept is no legend.
+        LegendError: what is kept is no legend, or that of other frames.
     """
     source = Path(path)
     kind = format or format_of(source)
     if kind == "jsonl":
         source.open("rb").close()
         beside = legend_beside(source)
-        kept, where = (beside.read_bytes(), beside) if beside.exists() else (b"{}", source)
+        kept, where = (_kept_beside(beside, source), beside) if beside.exists() else (b"{}", source)
     else:
         with _readable(source, kind):
             schema = pq.read_schema(source) if kind == "parquet" else _arrow_schema(source)
@@ -198,6 +221,26 @@ def legend_of(path: str | Path, format: Format | None = None) -> Stored:
         return stored(msgspec.json.decode(kept, type=dict[str, list[dict[str, Any]]]))
     except (msgspec.MsgspecError, LegendError) as error:
         raise LegendError(f"{where} has legends that cannot be read: {error}; export the frames again") from None
+
+
+def _kept_beside(beside: Path, source: Path) -> bytes:
+    """The legends in the file beside JSON-lines. One that was made by hand may hold nothing else: it fits any frames.
+
+    Raises:
+        LegendError: they are those of other frames.
+    """
+    kept = beside.read_bytes()
+    try:
+        found = msgspec.json.decode(kept, type=_Beside)
+    except msgspec.MsgspecError:
+        return kept
+    if found.of is not None and (source.stat().st_size != found.of.size or _fingerprint(source) != found.of):
+        raise LegendError(
+            f"{beside} has the legends of other frames than those in {source}: an export was cut short, or the frames "
+            f"were changed since; export them again, or remove {beside.name} if their masks need no legend (its part "
+            '"of" if they do need this one)'
+        )
+    return msgspec.json.encode(found.mask_labels)
 
 
 def _arrow_schema(source: Path) -> pa.Schema:
