@@ -78,12 +78,14 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 def several(items: Any, what: str) -> Any:
-    """The items, unless they are one thing that Python takes for many: a text has characters, a mapping has keys.
+    """The items, unless they are one thing: a frame, or what Python takes for many (characters of a text, keys).
 
     Raises:
         FrameError: they are.
     """
-    if isinstance(items, str | bytes | bytearray | Mapping):
+    # Python walks through what has only `__getitem__` as well (a torch Dataset).
+    is_one = not hasattr(items, "__iter__") and not hasattr(items, "__getitem__")
+    if is_one or isinstance(items, str | bytes | bytearray | Mapping):
         raise FrameError(f"{what} is one {type(items).__name__}, allowed is a list of them; give [it] for one")
     return items
 
@@ -316,6 +318,8 @@ class Bulk:
         """Which hashes occurred before: a binary search in each of a few sorted runs, quick for sorted hashes."""
         found = np.zeros(len(hashes), np.bool_)
         for run in chain.from_iterable(self._seen):
+            if not len(run):  # of a batch without rows
+                continue
             where = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
             found |= run[where] == hashes
         return found
