@@ -11,8 +11,8 @@ import pyarrow as pa
 __all__ = ["hinted"]
 
 _LZ4 = {"lance-encoding:compression": "lz4"}
-"""Texts that are mostly different: the engine's own codec for texts learns a table for every page, which takes two to
-three times as long and saves no more.
+"""Texts that are mostly different: the engine's own codec learns a table for every page, which takes longer and saves no
+more.
 """
 _NO_DICTIONARY = {"lance-encoding:dict-divisor": str(10**9)}
 """Numbers that hardly repeat: counting the different ones is most of the work, and says each time that there are many."""
@@ -22,7 +22,7 @@ _HINTS: Mapping[str, Mapping[str, str]] = {
     "sources.uri": _LZ4,
     "sources.masks.uri": _LZ4,
     "rois.id": _LZ4,
-    "rois.poly": {**_LZ4, **_NO_DICTIONARY},  # without a codec coordinates are half of a file
+    "rois.poly": {**_LZ4, **_NO_DICTIONARY},  # coordinates are most of a file without a codec
     "rois.mask.value": _NO_DICTIONARY,
     "rois.confidence": _NO_DICTIONARY,
     "meta": _LZ4,

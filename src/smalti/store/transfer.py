@@ -60,7 +60,7 @@ INSTEAD = "add them to another version, or change that legend first (smalti vers
 _LEGENDS = b"smalti:mask_labels"
 _ROWS = 16384
 _ROWS_OF_A_FILE = 1 << 16
-"""Rows that come in large batches stay together: the engine takes a tenth less for a file in one batch than in four."""
+"""Rows that come in large batches stay together: the engine takes less for a file in one batch than in four."""
 _LINES_BYTES = 2 << 20
 _AHEAD = 4
 _MOST_WORKERS = 4
