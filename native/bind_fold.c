@@ -11,9 +11,10 @@ PyObject *py_fold(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*y*w*", &b[0], &b[1], &b[2])) return NULL;
     int status = KERNEL_BAD_SIZE;
     size_t sequences = items(&b[2]);
-    if (b[1].itemsize == 8 && b[2].itemsize == 8 && items(&b[1]) == sequences + 1) {
+    if (b[2].itemsize == 8 && items(&b[1]) == sequences + 1) {
         Py_BEGIN_ALLOW_THREADS
-        status = fold(b[0].buf, items(&b[0]), (size_t)b[0].itemsize, b[1].buf, sequences, b[2].buf);
+        status = fold(b[0].buf, items(&b[0]), (size_t)b[0].itemsize, b[1].buf, (size_t)b[1].itemsize, sequences,
+                      b[2].buf);
         Py_END_ALLOW_THREADS
     }
     release(b, 3);
@@ -70,36 +71,61 @@ PyObject *py_flat_tokens(PyObject *self, PyObject *args) {
     return status ? result_of(status) : Py_BuildValue("(nn)", (Py_ssize_t)sink.size, (Py_ssize_t)sink.count);
 }
 
+/* Values and offsets as groups; 0 where they do not fit together. */
+static int as_groups(const Py_buffer *values, const Py_buffer *offsets, groups_of *all) {
+    *all = (groups_of){values->buf, items(values), (size_t)values->itemsize, offsets->buf, (size_t)offsets->itemsize, 0};
+    if ((all->size != 1 && all->size != 4) || (all->offset_size != 4 && all->offset_size != 8) || !items(offsets)) return 0;
+    all->groups = items(offsets) - 1;
+    return 1;
+}
+
 /* codes, offsets, out, ends; out has room for all codes */
 PyObject *py_group_sets(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer b[4];
+    groups_of all;
     if (!PyArg_ParseTuple(args, "y*y*w*w*", &b[0], &b[1], &b[2], &b[3])) return NULL;
     int status = KERNEL_BAD_SIZE;
-    size_t ends = items(&b[1]);
-    if (b[0].itemsize == 4 && b[1].itemsize == 8 && b[2].itemsize == 4 && b[3].itemsize == 8 && ends &&
-        items(&b[2]) == items(&b[0]) && items(&b[3]) == ends) {
+    if (as_groups(&b[0], &b[1], &all) && b[2].itemsize == 4 && b[3].itemsize == 8 && b[2].len == b[0].len &&
+        items(&b[3]) == all.groups + 1) {
         Py_BEGIN_ALLOW_THREADS
-        status = group_sets(b[0].buf, items(&b[0]), b[1].buf, ends - 1, b[2].buf, b[3].buf);
+        status = group_sets(&all, b[2].buf, b[3].buf);
         Py_END_ALLOW_THREADS
     }
     release(b, 4);
     return result_of(status);
 }
 
-/* codes, offsets, numbers, firsts -> how many different ones */
+/* values, offsets, numbers, firsts -> how many different ones */
 PyObject *py_number_groups(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer b[4];
+    groups_of all;
     if (!PyArg_ParseTuple(args, "y*y*w*w*", &b[0], &b[1], &b[2], &b[3])) return NULL;
     int status = KERNEL_BAD_SIZE;
-    size_t groups = items(&b[2]), distinct = 0;
-    if (b[0].itemsize == 4 && b[1].itemsize == 8 && b[2].itemsize == 4 && b[3].itemsize == 8 &&
-        items(&b[1]) == groups + 1 && items(&b[3]) == groups) {
+    size_t distinct = 0;
+    if (as_groups(&b[0], &b[1], &all) && b[2].itemsize == 4 && b[3].itemsize == 8 && items(&b[2]) == all.groups &&
+        items(&b[3]) == all.groups) {
         Py_BEGIN_ALLOW_THREADS
-        status = number_groups(b[0].buf, items(&b[0]), b[1].buf, groups, b[2].buf, b[3].buf, &distinct);
+        status = number_groups(&all, b[2].buf, b[3].buf, &distinct);
         Py_END_ALLOW_THREADS
     }
     release(b, 4);
     return status ? result_of(status) : PyLong_FromSize_t(distinct);
+}
+
+/* text, offsets, codes, out; out has room for just these texts */
+PyObject *py_take_texts(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer b[4];
+    groups_of all;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*", &b[0], &b[1], &b[2], &b[3])) return NULL;
+    int status = KERNEL_BAD_SIZE;
+    if (as_groups(&b[0], &b[1], &all) && all.size == 1 && b[2].itemsize == 4 && b[3].itemsize == 1) {
+        Py_BEGIN_ALLOW_THREADS
+        status = take_texts(&all, b[2].buf, items(&b[2]), b[3].buf, (size_t)b[3].len);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, 4);
+    return result_of(status);
 }

@@ -9,6 +9,7 @@ PyObject *py_mix_into(PyObject *self, PyObject *args);
 PyObject *py_flat_tokens(PyObject *self, PyObject *args);
 PyObject *py_group_sets(PyObject *self, PyObject *args);
 PyObject *py_number_groups(PyObject *self, PyObject *args);
+PyObject *py_take_texts(PyObject *self, PyObject *args);
 
 #define SMALTI_FOLD_METHODS                                                                           \
     {"fold", py_fold, METH_VARARGS, "values, offsets, out"},                                          \
@@ -16,6 +17,7 @@ PyObject *py_number_groups(PyObject *self, PyObject *args);
         {"mix_into", py_mix_into, METH_VARARGS, "total, words, salt"},                                \
         {"flat_tokens", py_flat_tokens, METH_VARARGS, "text, offsets, longest, bytes, ends, counts"}, \
         {"group_sets", py_group_sets, METH_VARARGS, "codes, offsets, out, ends"},                     \
-        {"number_groups", py_number_groups, METH_VARARGS, "codes, offsets, numbers, firsts -> distinct"}
+        {"number_groups", py_number_groups, METH_VARARGS, "values, offsets, numbers, firsts -> distinct"},\
+        {"take_texts", py_take_texts, METH_VARARGS, "text, offsets, codes, out"}
 
 #endif

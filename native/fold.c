@@ -4,16 +4,35 @@
 #include "kernels.h"
 #include "scan.h"
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(SMALTI_PLAIN)
+#define WIDE __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")))
+#include <immintrin.h>
+#endif
+
 #define BASE 0x9E3779B97F4A7C15u
 
-static uint64_t power(unsigned n) {
-    uint64_t p = 1;
-    while (n--) p *= BASE;
-    return p;
-}
+typedef struct {
+    uint64_t of[17]; /* powers of the base */
+} powers;
+
+typedef int folding(const void *values, size_t n, const void *offsets, size_t sequences, const powers *w, uint64_t *out);
+
+/* All sequences, each by `ONE`. */
+#define FOLD_ALL(ONE, T, O, TARGET)                                                                      \
+    TARGET static int ONE##_##O(const void *values, size_t n, const void *offsets, size_t sequences,     \
+                                const powers *table, uint64_t *out) {                                    \
+        for (size_t i = 0; i < sequences; i++) {                                                         \
+            int64_t start = ((const O *)offsets)[i], stop = ((const O *)offsets)[i + 1];                 \
+            if (start < 0 || stop < start || (uint64_t)stop > n) return KERNEL_BAD_SIZE;                 \
+            out[i] = ONE((const T *)values + start, (size_t)(stop - start), table);                      \
+        }                                                                                                \
+        return KERNEL_OK;                                                                                \
+    }
+#define FOLD_BOTH(ONE, T, TARGET) FOLD_ALL(ONE, T, int32_t, TARGET) FOLD_ALL(ONE, T, int64_t, TARGET)
 
 #define FOLD(NAME, T)                                                                                    \
-    static uint64_t NAME(const T *p, size_t n, const uint64_t *w) {                                      \
+    INLINE uint64_t NAME(const T *p, size_t n, const powers *table) {                                    \
+        const uint64_t *w = table->of;                                                                   \
         uint64_t h = 0;                                                                                  \
         size_t i = n - n % 8;                                                                            \
         for (size_t k = 0; k < n % 8; k++) h += p[i + k] * w[k];                                         \
@@ -24,35 +43,79 @@ static uint64_t power(unsigned n) {
             h = h * w[8] + low + high;                                                                   \
         }                                                                                                \
         return h + n;                                                                                    \
-    }
+    }                                                                                                    \
+    FOLD_BOTH(NAME, T, )
 FOLD(fold1, uint8_t)
 FOLD(fold8, uint64_t)
 
-int fold(const void *values, size_t n, size_t size, const int64_t *offsets, size_t sequences, uint64_t *out) {
-    uint64_t powers[9];
-    for (unsigned i = 0; i < 9; i++) powers[i] = power(i);
-    if (size != 1 && size != 8) return KERNEL_BAD_SIZE;
-    for (size_t i = 0; i < sequences; i++) {
-        int64_t start = offsets[i], stop = offsets[i + 1];
-        if (start < 0 || stop < start || (uint64_t)stop > n) return KERNEL_BAD_SIZE;
-        size_t length = (size_t)(stop - start);
-        out[i] = size == 1 ? fold1((const uint8_t *)values + start, length, powers)
-                           : fold8((const uint64_t *)values + start, length, powers);
-    }
-    return KERNEL_OK;
-}
-
 /* The finaliser of splitmix64. */
-static inline uint64_t mixed(uint64_t x) {
+INLINE uint64_t mixed(uint64_t x) {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
     return x ^ (x >> 31);
 }
 
-CLONES void mix_words(uint64_t *words, size_t n) {
+#define MIX_WORDS \
     for (size_t i = 0; i < n; i++) words[i] = mixed(words[i]);
+#define MIX_INTO \
+    for (size_t i = 0; i < n; i++) total[i] += mixed(words[i] + salt);
+
+CLONES static void mix_words_plain(uint64_t *words, size_t n) { MIX_WORDS }
+CLONES static void mix_into_plain(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) { MIX_INTO }
+
+/* Processors that multiply eight words at once. Each lane is a polynomial in the eighth power; two of them run at a time,
+ * as each waits for its own multiplication only. */
+#ifdef WIDE
+#define WIDE_FOLD(NAME, T, LOAD, LOAD_SOME)                                                              \
+    WIDE INLINE uint64_t NAME(const T *p, size_t n, const powers *table) {                               \
+        const __m512i step = _mm512_set1_epi64((long long)table->of[16]);                                \
+        const __m512i half = _mm512_set1_epi64((long long)table->of[8]);                                 \
+        __m512i even = _mm512_setzero_si512(), odd = even;                                               \
+        size_t i = n - n % 16, left = n % 16;                                                            \
+        if (left > 8) even = LOAD(p + i), odd = LOAD_SOME(p + i + 8, (1u << (left - 8)) - 1);            \
+        else if (left) even = LOAD_SOME(p + i, (1u << left) - 1);                                        \
+        for (; i; i -= 16) {                                                                             \
+            even = _mm512_add_epi64(_mm512_mullo_epi64(even, step), LOAD(p + i - 16));                   \
+            odd = _mm512_add_epi64(_mm512_mullo_epi64(odd, step), LOAD(p + i - 8));                      \
+        }                                                                                                \
+        if (n > 8) even = _mm512_add_epi64(even, _mm512_mullo_epi64(odd, half));                         \
+        even = _mm512_mullo_epi64(even, _mm512_loadu_si512(table->of));                                  \
+        return (uint64_t)_mm512_reduce_add_epi64(even) + n;                                              \
+    }                                                                                                    \
+    FOLD_BOTH(NAME, T, WIDE)
+#define LOAD_BYTES(p) _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(p)))
+#define LOAD_SOME_BYTES(p, mask) _mm512_cvtepu8_epi64(_mm_maskz_loadu_epi8((__mmask16)(mask), p))
+#define LOAD_WORDS(p) _mm512_loadu_si512(p)
+#define LOAD_SOME_WORDS(p, mask) _mm512_maskz_loadu_epi64((__mmask8)(mask), p)
+WIDE_FOLD(fold1_wide, uint8_t, LOAD_BYTES, LOAD_SOME_BYTES)
+WIDE_FOLD(fold8_wide, uint64_t, LOAD_WORDS, LOAD_SOME_WORDS)
+
+WIDE static void mix_words_wide(uint64_t *words, size_t n) { MIX_WORDS }
+WIDE static void mix_into_wide(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) { MIX_INTO }
+
+static int is_wide(void) {
+    return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-CLONES void mix_into(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) {
-    for (size_t i = 0; i < n; i++) total[i] += mixed(words[i] + salt);
+static folding *const kinds[2][2][2] = {{{fold1_int32_t, fold1_int64_t}, {fold8_int32_t, fold8_int64_t}},
+                                        {{fold1_wide_int32_t, fold1_wide_int64_t}, {fold8_wide_int32_t, fold8_wide_int64_t}}};
+#else
+#define mix_words_wide mix_words_plain
+#define mix_into_wide mix_into_plain
+static int is_wide(void) { return 0; }
+static folding *const kinds[1][2][2] = {{{fold1_int32_t, fold1_int64_t}, {fold8_int32_t, fold8_int64_t}}};
+#endif
+
+int fold(const void *values, size_t n, size_t size, const void *offsets, size_t offset_size, size_t sequences,
+         uint64_t *out) {
+    powers table = {{1}};
+    for (unsigned i = 1; i < 17; i++) table.of[i] = table.of[i - 1] * BASE;
+    if ((size != 1 && size != 8) || (offset_size != 4 && offset_size != 8)) return KERNEL_BAD_SIZE;
+    return kinds[is_wide()][size == 8][offset_size == 8](values, n, offsets, sequences, &table, out);
+}
+
+void mix_words(uint64_t *words, size_t n) { (is_wide() ? mix_words_wide : mix_words_plain)(words, n); }
+
+void mix_into(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) {
+    (is_wide() ? mix_into_wide : mix_into_plain)(total, words, n, salt);
 }

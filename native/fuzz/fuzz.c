@@ -259,7 +259,29 @@ static void try_polygons(void) {
     free(points);
 }
 
-/* Groups as sets and as numbers; now and then an offset that leads out. */
+static void try_texts(const uint8_t *bytes, size_t n, const int64_t *offsets, size_t texts) {
+    int32_t short_offsets[41];
+    uint32_t codes[60], count = any(60);
+    size_t room = 0, distinct = 0, at = 0;
+    int64_t firsts[40];
+    uint32_t numbers[40];
+    for (size_t k = 0; k <= texts; k++) short_offsets[k] = (int32_t)offsets[k];
+    groups_of all = {bytes, n, 1, short_offsets, 4, texts};
+    int status = number_groups(&all, numbers, firsts, &distinct);
+    for (uint32_t i = 0; i < count; i++) codes[i] = any((uint32_t)texts + (!texts || !any(30)));
+    for (uint32_t i = 0; i < count; i++)
+        if (codes[i] < texts) room += (size_t)(short_offsets[codes[i] + 1] - short_offsets[codes[i]]) % 4096;
+    uint8_t *out = malloc(room + 1);
+    if (!take_texts(&all, codes, count, out, room) && !status)
+        for (uint32_t i = 0; i < count; i++) {
+            size_t size = (size_t)(short_offsets[codes[i] + 1] - short_offsets[codes[i]]);
+            require(!memcmp(out + at, bytes + short_offsets[codes[i]], size), "texts are taken");
+            at += size;
+        }
+    free(out);
+}
+
+/* Groups as sets and as numbers, and their bytes one after another; now and then an offset that leads out. */
 static void try_groups(void) {
     size_t groups = any(40), n = 0, distinct = 0;
     uint32_t spread = 1 + any(9);
@@ -269,16 +291,19 @@ static void try_groups(void) {
     uint32_t *codes = malloc(n * sizeof *codes + 1), *sets = malloc(n * sizeof *sets + 1), numbers[40];
     for (size_t i = 0; i < n; i++) codes[i] = any(spread);
     if (!any(8)) offsets[any((uint32_t)groups + 1)] = (int64_t)any(200) - 50;
-    if (!group_sets(codes, n, offsets, groups, sets, ends))
+    groups_of all = {(const uint8_t *)codes, n, sizeof *codes, offsets, 8, groups};
+    if (!group_sets(&all, sets, ends))
         for (size_t k = 0; k < groups; k++)
             for (int64_t i = ends[k]; i + 1 < ends[k + 1]; i++) require(sets[i] < sets[i + 1], "sets rise");
-    if (!number_groups(codes, n, offsets, groups, numbers, firsts, &distinct))
+    if (!number_groups(&all, numbers, firsts, &distinct))
         for (size_t k = 0; k < groups; k++) {
             int64_t first = firsts[numbers[k]], size = offsets[k + 1] - offsets[k];
             require(numbers[k] < distinct && offsets[first + 1] - offsets[first] == size, "numbers are known");
             require(!memcmp(codes + offsets[first], codes + offsets[k], (size_t)size * sizeof *codes), "equal groups");
         }
-    free(codes), free(sets);
+    free(sets);
+    try_texts((const uint8_t *)codes, n, offsets, groups);
+    free(codes);
 }
 
 int main(int argc, char **argv) {

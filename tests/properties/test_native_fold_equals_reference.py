@@ -30,7 +30,8 @@ def test_fold(sequences: list[list[int]], is_bytes: bool, before: int, after: in
     offsets = before + np.cumsum([0, *map(len, sequences)])
     expected = np.array([polynomial(values) for values in sequences], np.uint64)
     for twin in (reference, native):
-        np.testing.assert_array_equal(twin.fold(np.array(flat, dtype), offsets), expected)
+        for size in (np.int64, np.int32):
+            np.testing.assert_array_equal(twin.fold(np.array(flat, dtype), offsets.astype(size)), expected)
 
 
 def test_fold_of_more_than_a_block() -> None:
@@ -96,6 +97,44 @@ def test_groups(groups: list[list[int]], before: int, after: int) -> None:
         assert firsts.tolist() == [numbers.index(number) for number in range(len(seen))]
 
 
+@quick
+@given(
+    st.lists(st.binary(max_size=24) | st.sampled_from([b"car", b"cat", b"traffic sign"]), max_size=40), st.booleans()
+)
+def test_numbers_of_texts(texts: list[bytes], is_short: bool) -> None:
+    text = np.frombuffer(b"".join(texts), np.uint8)
+    offsets = np.cumsum([0, *map(len, texts)], dtype=np.int32 if is_short else np.int64)
+    for twin in (reference, native):
+        numbers, firsts = twin.number_groups(text, offsets)
+        seen = list(dict.fromkeys(texts))
+        assert numbers.tolist() == [seen.index(one) for one in texts]
+        assert firsts.tolist() == [texts.index(one) for one in seen]
+
+
+@quick
+@given(st.lists(st.binary(max_size=24), min_size=1, max_size=9), st.data(), st.integers(0, 3), st.booleans())
+def test_texts_taken(texts: list[bytes], data: st.DataObject, before: int, is_short: bool) -> None:
+    codes = data.draw(st.lists(st.integers(0, len(texts) - 1), max_size=60))
+    text = np.frombuffer(b"x" * before + b"".join(texts), np.uint8)
+    offsets = before + np.cumsum([0, *map(len, texts)], dtype=np.int32 if is_short else np.int64)
+    for twin in (reference, native):
+        found, ends = twin.take_texts(text, offsets, np.array(codes, np.uint32))
+        assert found.tobytes() == b"".join(texts[code] for code in codes)
+        assert ends.tolist() == [0, *itertools.accumulate(len(texts[code]) for code in codes)]
+        assert (found.dtype, ends.dtype) == (np.uint8, np.int32)
+
+
+def test_texts_that_cannot_be_taken() -> None:
+    text, offsets = np.zeros(1 << 20, np.uint8), np.array([0, 1 << 20])
+    for twin in (reference, native):
+        with pytest.raises(IndexError, match=r"code 1 is out of range for 1 entries"):
+            twin.take_texts(text, offsets, np.array([0, 1], np.uint32))
+        with pytest.raises(ValueError, match="2049 texts have 2148532224 bytes, more than one column takes"):
+            twin.take_texts(text, offsets, np.zeros(2049, np.uint32))
+        with pytest.raises(ValueError, match="codes: expected one dimension of uint32"):
+            twin.take_texts(text, offsets, np.zeros(1, np.int64))
+
+
 def test_numbers_of_more_groups_than_the_first_table_holds() -> None:
     codes = np.random.default_rng(0).integers(0, 50, 40_000).astype(np.uint32)
     offsets = np.arange(0, 40_001, 2)
@@ -113,7 +152,7 @@ def test_groups_beyond_the_codes(kernel: str, offsets: list[int]) -> None:
         with pytest.raises(ValueError, match="offsets") as caught:
             getattr(twin, kernel)(np.zeros(3, np.uint32), np.array(offsets, np.int64))
         messages.add(str(caught.value))
-        with pytest.raises(ValueError, match="codes: expected one dimension of uint32"):
+        with pytest.raises(ValueError, match=r"expected one dimension of .*uint32, got"):
             getattr(twin, kernel)(np.zeros(3, np.int32), np.array([0, 3]))
     assert len(messages) == 1
 
@@ -127,6 +166,10 @@ def test_the_compiled_groups_check_by_themselves(offsets: list[int]) -> None:
         _native.group_sets(codes, places, np.zeros(3, np.uint32), np.zeros(2, np.int64))
     with pytest.raises(ValueError, match="do not fit"):
         _native.number_groups(codes, places, np.zeros(1, np.uint32), np.zeros(1, np.int64))
+    with pytest.raises(ValueError, match="do not fit"):
+        _native.take_texts(np.zeros(3, np.uint8), places, np.zeros(1, np.uint32), np.zeros(2, np.uint8))
+    with pytest.raises(IndexError, match="beyond"):
+        _native.take_texts(np.zeros(3, np.uint8), np.array([0, 3]), np.ones(1, np.uint32), np.zeros(0, np.uint8))
 
 
 @pytest.mark.parametrize("offsets", [[-1, 2], [0, 4], [2, 1], []])
@@ -139,9 +182,10 @@ def test_offsets_beyond_the_values(offsets: list[int]) -> None:
     assert len(messages) == 1
 
 
+@pytest.mark.parametrize("size", [np.int64, np.int32])
 @pytest.mark.parametrize("offsets", [[-1, 2], [0, 4], [2, 1]])
-def test_the_compiled_side_checks_by_itself(offsets: list[int]) -> None:
+def test_the_compiled_side_checks_by_itself(offsets: list[int], size: type) -> None:
     from smalti.kernels import _native
 
     with pytest.raises(ValueError, match="do not fit"):
-        _native.fold(np.zeros(3, np.uint8), np.array(offsets, np.int64), np.zeros(1, np.uint64))
+        _native.fold(np.zeros(3, np.uint8), np.array(offsets, size), np.zeros(1, np.uint64))

@@ -47,6 +47,7 @@ __all__ = [
     "ring_edges",
     "runs_decode",
     "runs_encode",
+    "take_texts",
     "tiles_pack",
     "tiles_unpack",
 ]
@@ -98,6 +99,7 @@ if TYPE_CHECKING or not IS_NATIVE:
         ring_edges,
         runs_decode,
         runs_encode,
+        take_texts,
         tiles_pack,
         tiles_unpack,
     )
@@ -117,7 +119,7 @@ else:
         runs_decode,
         runs_encode,
     )
-    from smalti.kernels.native_fold import flat_tokens, fold, group_sets, mix, mix_into, number_groups
+    from smalti.kernels.native_fold import flat_tokens, fold, group_sets, mix, mix_into, number_groups, take_texts
     from smalti.kernels.native_maps import label_planes, tiles_pack, tiles_unpack
     from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup
     from smalti.kernels.native_polygons import ring_edges

@@ -13,6 +13,7 @@ __all__ = [
     "as_pixels",
     "as_sequences",
     "as_table",
+    "as_taken",
     "as_texts",
     "label_beyond",
     "legend_arrays",
@@ -44,26 +45,50 @@ def as_labels(labels: NDArray[Any], name: str = "labels", *, ndim: int = 2) -> N
     return np.ascontiguousarray(labels)
 
 
-def as_groups(codes: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Codes in C order, and where each group of them begins, with the end of the last: (n + 1,) int64."""
+def as_groups(codes: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any]]:
+    """Codes in C order, and where each group of them begins, with the end of the last."""
     if codes.ndim != 1 or codes.dtype != np.uint32:
         raise ValueError(f"codes: expected one dimension of uint32, got {_shape(codes)}")
     return np.ascontiguousarray(codes), _offsets(offsets, len(codes))
 
 
-def as_sequences(values: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Bytes or words in C order, and where each sequence of them begins, with the end of the last: (n + 1,) int64."""
-    if values.ndim != 1 or values.dtype not in (np.uint8, np.uint64):
-        raise ValueError(f"values: expected one dimension of uint8 or uint64, got {_shape(values)}")
+def as_sequences(
+    values: NDArray[Any], offsets: NDArray[Any], other: type[np.unsignedinteger[Any]] = np.uint64
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Bytes or words in C order, and where each sequence of them begins, with the end of the last.
+
+    Offsets are (n + 1,), of int32 if they came so and else of int64.
+    """
+    if values.ndim != 1 or values.dtype not in (np.uint8, other):
+        raise ValueError(f"values: expected one dimension of uint8 or {np.dtype(other)}, got {_shape(values)}")
     return np.ascontiguousarray(values), _offsets(offsets, len(values))
 
 
-def _offsets(offsets: NDArray[Any], size: int) -> NDArray[np.int64]:
+def as_taken(
+    text: NDArray[Any], offsets: NDArray[Any], codes: NDArray[Any]
+) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[np.uint32], NDArray[np.int32]]:
+    """Texts in C order, codes of some of them, and the offsets of those when they stand one after another."""
+    text, offsets = as_sequences(text, offsets)
+    if text.dtype != np.uint8 or codes.ndim != 1 or codes.dtype != np.uint32:
+        raise ValueError(f"codes: expected one dimension of uint32 into texts of uint8, got {_shape(codes)}")
+    if len(codes) and codes.max() >= len(offsets) - 1:
+        raise label_beyond(int(codes.max()), len(offsets) - 1, "code")
+    sizes = np.diff(offsets)[codes]
+    if sizes.sum(dtype=np.int64) >= 2**31:
+        raise ValueError(
+            f"codes: {len(codes)} texts have {sizes.sum(dtype=np.int64)} bytes, more than one column takes"
+        )
+    ends = np.zeros(len(codes) + 1, np.int32)
+    np.cumsum(sizes, out=ends[1:])
+    return text, offsets, np.ascontiguousarray(codes), ends
+
+
+def _offsets(offsets: NDArray[Any], size: int) -> NDArray[Any]:
     if offsets.ndim != 1 or not len(offsets) or offsets.dtype.kind != "i":
         raise ValueError(f"offsets: expected (n + 1,) signed integers, got {_shape(offsets)}")
     if offsets[0] < 0 or offsets[-1] > size or (offsets[1:] < offsets[:-1]).any():
         raise ValueError(f"offsets: expected ascending positions within the {size} values")
-    return np.ascontiguousarray(offsets, np.int64)
+    return np.ascontiguousarray(offsets, np.int32 if offsets.dtype == np.int32 else np.int64)
 
 
 def same_words(total: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -80,7 +105,7 @@ def as_texts(text: NDArray[Any], offsets: NDArray[Any], longest: int) -> tuple[N
     text, offsets = as_sequences(text, offsets)
     if text.dtype != np.uint8 or len(text) >= 2**31 or longest < 0:
         raise ValueError(f"text: expected fewer than 2**31 uint8 and longest >= 0, got {_shape(text)}, {longest}")
-    return text, offsets
+    return text, np.asarray(offsets, np.int64)
 
 
 def as_pairs(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

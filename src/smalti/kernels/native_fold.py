@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.kernels import _native
-from smalti.kernels.checks import as_groups, as_sequences, as_texts, same_words
+from smalti.kernels.checks import as_groups, as_sequences, as_taken, as_texts, same_words
 
-__all__ = ["flat_tokens", "fold", "group_sets", "mix", "mix_into", "number_groups"]
+__all__ = ["flat_tokens", "fold", "group_sets", "mix", "mix_into", "number_groups", "take_texts"]
 
 
 def mix(words: NDArray[np.uint64], salt: int = 0, *, out: NDArray[np.uint64] | None = None) -> NDArray[np.uint64]:
@@ -54,9 +54,19 @@ def group_sets(codes: NDArray[np.uint32], offsets: NDArray[Any]) -> tuple[NDArra
     return found[: ends[-1]], ends
 
 
-def number_groups(codes: NDArray[np.uint32], offsets: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def number_groups(values: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Which groups are the same: see `kernels.reference.groups.number_groups`."""
-    codes, offsets = as_groups(codes, offsets)
+    values, offsets = as_sequences(values, offsets, np.uint32)
     numbers, firsts = np.empty(len(offsets) - 1, np.uint32), np.empty(len(offsets) - 1, np.int64)
-    distinct = _native.number_groups(codes, offsets, numbers, firsts)
+    distinct = _native.number_groups(values, offsets, numbers, firsts)
     return numbers, firsts[:distinct]
+
+
+def take_texts(
+    text: NDArray[np.uint8], offsets: NDArray[Any], codes: NDArray[np.uint32]
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Some of many texts, one after another: see `kernels.reference.groups.take_texts`."""
+    text, offsets, codes, ends = as_taken(text, offsets, codes)
+    out = np.empty(ends[-1], np.uint8)
+    _native.take_texts(text, offsets, codes, out)
+    return out, ends

@@ -68,6 +68,8 @@ def _calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("flat_tokens", (np.frombuffer(text, np.uint8), np.array([0, 24, 33, 35]), 3)),
         ("group_sets", (codes, groups)),
         ("number_groups", (codes, groups)),
+        ("number_groups", (np.frombuffer(text, np.uint8), np.array([0, 2, 4, 10, 24, 33, 35], np.int32))),
+        ("take_texts", (np.frombuffer(text, np.uint8), np.array([0, 24, 33, 35]), np.arange(50, dtype=np.uint32) % 3)),
         ("tiles_pack", (labels, 16)),
         ("ring_edges", (_corners(), np.array([0, 5, 9]), np.array([0, 1, 2]), (37, 53))),
         ("png_lookup", (grey, np.arange(256).astype(np.uint8)[::-1])),

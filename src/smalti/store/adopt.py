@@ -16,6 +16,7 @@ from smalti.kernels import group_sets
 from smalti.records import Frame
 from smalti.store.derive import derive
 from smalti.store.ingest import Failed, calm, filled, id_of, record_of, rows_of
+from smalti.store.rowhash import distinct_strings
 from smalti.store.schema import TRUTH, from_rows, to_rows
 
 __all__ = ["adopt", "made_rows", "rows_of_lines"]
@@ -193,26 +194,39 @@ def _rois_are_sound(rois: pa.StructArray, ends: Ints, sources: pa.StructArray, s
     if any(rois.field(name).flatten().null_count for name in ("label", "poly", "sources")):
         return False
     names, name_ends = _members(rois.field("sources"))
-    both = pa.concat_arrays([sources.field("id"), names]).dictionary_encode()
-    codes = both.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    base = len(both.dictionary) + 1
-    known = _owners(source_ends) * base + codes[: len(sources)]
-    if not np.isin(_owners(name_ends[ends]) * base + codes[len(sources) :], known).all():
-        return False
+    if not _in_every_frame(names, sources.field("id"), len(source_ends) - 1):
+        both = pa.concat_arrays([sources.field("id"), names]).dictionary_encode()
+        codes = both.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        base = len(both.dictionary) + 1
+        known = _owners(source_ends) * base + codes[: len(sources)]
+        if not np.isin(_owners(name_ends[ends]) * base + codes[len(sources) :], known).all():
+            return False
     return _roi_masks_are_sound(rois.field("mask"))
 
 
+def _in_every_frame(names: pa.StringArray, ids: pa.StringArray, frames: int) -> bool:
+    """Whether each of the names is that of a source in every frame, as it nearly always is; no frame has an id twice."""
+    counts = pc.value_counts(ids)
+    common = counts.field("values").filter(pc.equal(counts.field("counts"), frames))
+    return set(distinct_strings(names)[0]) <= set(common.to_pylist())
+
+
 def _roi_masks_are_sound(masks: pa.StructArray) -> bool:
-    there = _there(masks)
-    sizes = pc.fill_null(masks.field("value").value_lengths(), 0).to_numpy()
-    if sizes[~there].any():  # what no mask owns, whatever it is
+    there = masks.is_valid()
+    sizes = pc.fill_null(masks.field("value").value_lengths(), 0)
+    if pc.any(pc.greater(pc.filter(sizes, pc.invert(there)), 0)).as_py():  # what no mask owns, whatever it is
         return _roi_masks_are_sound(masks.drop_null())
     numbers = masks.field("value").flatten()
-    if not _there(masks.field("id"))[there].all() or numbers.null_count:
+    if pc.any(pc.and_not(there, masks.field("id").is_valid())).as_py() or numbers.null_count:
         return False
-    sizes, numbers = sizes[there], numbers.to_numpy(zero_copy_only=False)
-    highest = np.repeat(np.where(sizes == 1, 0xFFFFFFFF, 255), sizes)
-    return bool(np.isin(sizes, (1, 3, 4)).all() and (numbers >= -1).all() and (numbers <= highest).all())
+    sizes, numbers = sizes.to_numpy(), numbers.to_numpy(zero_copy_only=False)
+    occur = np.bincount(sizes)  # 0 is that of no mask
+    if (occur[:1] != masks.null_count).any() or not set(np.flatnonzero(occur[1:]) + 1) <= {1, 3, 4}:
+        return False
+    if (numbers < -1).any():
+        return False
+    highest = 255 if numbers.max(initial=0) <= 255 else np.repeat(np.where(sizes == 1, 0xFFFFFFFF, 255), sizes)
+    return bool((numbers <= highest).all())
 
 
 def _texts(truth: pa.RecordBatch, sources: pa.StructArray, rois: pa.StructArray) -> Iterator[pa.StringArray]:
@@ -226,7 +240,6 @@ def _texts(truth: pa.RecordBatch, sources: pa.StructArray, rois: pa.StructArray)
 def _is_json(texts: pa.StringArray) -> bool:
     if texts.null_count == len(texts):
         return True
-    for text in pc.unique(texts).to_pylist():
-        if text is not None:
-            _decode_object(text)
+    for text in distinct_strings(texts.drop_null() if texts.null_count else texts)[0]:
+        _decode_object(text)
     return True

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from smalti.facts import MaskFacts
-from smalti.kernels import flat_tokens, group_sets, number_groups
+from smalti.kernels import flat_tokens, group_sets, number_groups, take_texts
 from smalti.query.values import canonical, walk
 from smalti.store.buckets import bucket_tokens
-from smalti.store.rowhash import hash_rows, string_parts
+from smalti.store.rowhash import distinct_strings, hash_rows, string_parts
 from smalti.store.schema import DERIVED, SCHEMA
 
 __all__ = [
@@ -48,6 +48,9 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 def label_token(labels: Sequence[str]) -> str:
     """The token of one ROI's label set: its labels sorted and without repeats, as a JSON array."""
     return _encode(sorted(set(labels))).decode()
+
+
+_token = lru_cache(maxsize=1 << 14)(label_token)  # a load meets the same sets in every batch
 
 
 @lru_cache(maxsize=1 << 16, typed=True)  # True is not 1 here
@@ -166,12 +169,12 @@ def _label_columns(truth: pa.RecordBatch) -> list[pa.Array]:
     rank = np.empty(len(distinct), np.uint32)
     rank[order] = np.arange(len(distinct), dtype=np.uint32)
     token_of_roi = rank[numbers]
-    tokens = pa.array([label_token([words[code] for code in distinct[number]]) for number in order], pa.string())
+    tokens = pa.array([_token(tuple([words[code] for code in distinct[number]])) for number in order], pa.string())
     offsets = pa.array(roi_starts.astype(np.int32))
     return [
         _sets(codes, starts[roi_starts], pa.array(words, pa.string())),
         _sets(token_of_roi, roi_starts, tokens),
-        pa.ListArray.from_arrays(offsets, tokens.take(pa.array(token_of_roi))),
+        pa.ListArray.from_arrays(offsets, _spelled(tokens, token_of_roi)),
         pa.ListArray.from_arrays(offsets, rois.field("confidence")),
     ]
 
@@ -179,7 +182,13 @@ def _label_columns(truth: pa.RecordBatch) -> list[pa.Array]:
 def _sets(codes: NDArray[np.uint32], offsets: Ints, words: pa.StringArray) -> pa.ListArray:
     """Per group the distinct words among its codes, in the order of the codes."""
     codes, offsets = group_sets(codes, offsets)
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), words.take(pa.array(codes)))
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), _spelled(words, codes))
+
+
+def _spelled(words: pa.StringArray, codes: NDArray[np.uint32]) -> pa.StringArray:
+    """The word of every code."""
+    text, ends = take_texts(*string_parts(words), codes)
+    return pa.StringArray.from_buffers(len(codes), pa.py_buffer(ends), pa.py_buffer(text))
 
 
 def _words_of(
@@ -199,11 +208,10 @@ def _words_of(
 
 def _encode_words(strings: pa.StringArray) -> tuple[list[str], NDArray[np.uint32]]:
     """Distinct strings in sorted order, and the position of every string among them."""
-    found = pc.fill_null(strings, "").dictionary_encode()
-    words = found.dictionary.to_pylist()
-    rank = np.empty(len(words), np.uint32)
-    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words), dtype=np.uint32)
-    return sorted(words), rank[found.indices.to_numpy(zero_copy_only=False)]
+    found, numbers = distinct_strings(pc.fill_null(strings, "") if strings.null_count else strings)
+    words = sorted(found)
+    rank = {word: place for place, word in enumerate(words)}
+    return words, np.array([rank[word] for word in found], np.uint32)[numbers]
 
 
 def _spoken(

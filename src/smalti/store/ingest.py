@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import chain, count, islice
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -29,6 +29,7 @@ from smalti.store.keeping import keep_facts
 from smalti.store.promoted import conform
 from smalti.store.rowhash import hash_strings
 from smalti.store.schema import to_rows
+from smalti.store.seen import SeenIds
 
 __all__ = [
     "FEW",
@@ -57,7 +58,6 @@ COMMITTED_AT_ONCE = 1 << 16
 COMMITTED_BYTES = 192 << 20
 _FILES_AT_ONCE = 4
 """Files of one commit of a long load: a commit waits for the disk several times."""
-_RUNS_A_LEVEL = 8
 _BORN = "_row_created_at_version"
 
 FailureKind = Literal["validation", "upload", "register"]
@@ -222,21 +222,21 @@ class Bulk:
         self._branch = branch
         self._keeps_facts = keeps_facts
         self._before = before
-        self._seen: list[list[NDArray[np.uint64]]] = []
+        self._seen = SeenIds()
         self._known_version = branch.version
         self._schema = branch.schema
         self._waiting: list[pa.RecordBatch] = []
         self._pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="smalti-files")
         self._sent: deque[_Sent] = deque()
         for batch in branch.scan(["id"]):
-            self._remember(np.sort(hash_strings(batch.column("id"))))
+            self._seen.learn(batch.column("id"))
 
     def _catch_up(self) -> None:
         """Learn the ids that others inserted meanwhile."""
         version = self._branch.version
         if version > self._known_version:
             for batch in self._branch.scan(["id"], f"{_BORN} > {self._known_version}"):
-                self._remember(np.sort(hash_strings(batch.column("id"))))
+                self._seen.learn(batch.column("id"))
             self._known_version = version
 
     def __enter__(self) -> "Bulk":
@@ -270,28 +270,21 @@ class Bulk:
             return
         self._before()
         self._catch_up()
-        hashes = np.concatenate([hash_strings(batch.column("id")) for batch in batches])
-        distinct = np.sort(hashes)
-        if self._was_seen(distinct).any() or (distinct[1:] == distinct[:-1]).any():
-            batches = self._upsert_known(batches, hashes, self._was_seen(hashes))
+        again = self._seen.meet(pa.concat_arrays([batch.column("id") for batch in batches]))
+        if again is not None:
+            batches = self._upsert_known(batches, again)
         if sum(map(len, batches)):
             self._sent.append(_Sent(self._pool.submit(self._branch.write_files, batches), self._known_version))
-        self._remember(distinct)
         ahead = [sent for sent in self._sent if not sent.files.done()]
         if len(ahead) > available_cores():  # bounds the memory
             ahead[0].files.result()
         if len(self._sent) >= _FILES_AT_ONCE + available_cores():
             self._commit(_FILES_AT_ONCE)
 
-    def _upsert_known(
-        self, batches: Sequence[pa.RecordBatch], hashes: NDArray[np.uint64], is_seen: NDArray[np.bool_]
-    ) -> list[pa.RecordBatch]:
+    def _upsert_known(self, batches: Sequence[pa.RecordBatch], again: NDArray[np.bool_]) -> list[pa.RecordBatch]:
         """Upsert the rows whose ids are there or occur twice; the others are returned."""
         self._commit()  # what came before must be there before
         rows = pa.Table.from_batches(batches)
-        repeated = np.ones(len(hashes), np.bool_)
-        repeated[np.unique(hashes, return_index=True)[1]] = False
-        again = np.isin(hashes, hashes[is_seen | repeated])
         edited = last_of_each(rows.filter(pa.array(again)))
         version = self._branch.upsert(keep_facts(self._branch, edited) if self._keeps_facts else edited)
         if version == self._known_version + 1:
@@ -313,31 +306,6 @@ class Bulk:
             self._sent = deque(item._replace(known_version=version) for item in self._sent)
         else:  # others were here since we looked
             make_unique(self._branch, f"{_BORN} > {since}")
-
-    def _was_seen(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Which hashes occurred before: a binary search in each of a few sorted runs, quick for sorted hashes."""
-        found = np.zeros(len(hashes), np.bool_)
-        for run in chain.from_iterable(self._seen):
-            if not len(run):  # of a batch without rows
-                continue
-            where = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
-            found |= run[where] == hashes
-        return found
-
-    def _remember(self, run: NDArray[np.uint64]) -> None:
-        """Keep sorted hashes: 8 bytes for each id, whatever its length.
-
-        Runs of one level become one of the next when there are several: joined two by two, each hash would be sorted
-        anew with every doubling.
-        """
-        for level in count():
-            if level == len(self._seen):
-                self._seen.append([])
-            self._seen[level].append(run)
-            if len(self._seen[level]) < _RUNS_A_LEVEL:
-                return
-            run = np.sort(np.concatenate(self._seen[level]))
-            self._seen[level] = []
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A 64-bit content hash of every row of a batch, computed on the Arrow buffers.
+"""A 64-bit content hash of every row of a batch, computed on the Arrow buffers; and which strings are the same.
 
 It says whether two rows hold the same content: for skipping what did not change in a diff, and for optimistic saves.
 It is no defence against somebody who constructs collisions. Strings and lists are folded by a kernel.
@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from smalti.kernels import fold, mix, mix_into
+from smalti.kernels import fold, mix, mix_into, number_groups
 
-__all__ = ["hash_rows", "hash_strings", "string_parts"]
+__all__ = ["distinct_strings", "hash_rows", "hash_strings", "string_parts"]
 
 Words = NDArray[np.uint64]
 
@@ -41,6 +41,12 @@ def string_parts(array: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.i
     return np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8), where
 
 
+def distinct_strings(array: pa.StringArray) -> tuple[list[str], NDArray[np.uint32]]:
+    """The different strings, and (n,) uint32: which of them each is. There must be no nulls."""
+    numbers, firsts = number_groups(*string_parts(array))
+    return array.take(pa.array(firsts)).to_pylist(), numbers
+
+
 def _salt(name: str) -> int:
     value = 0xCBF29CE484222325
     for byte in name.encode():
@@ -61,11 +67,12 @@ def _hash(array: pa.Array) -> Words:
     elif pa.types.is_string(kind):
         result = fold(*string_parts(array))
     else:
-        plain = pc.fill_null(array, 0).cast(pa.float64() if pa.types.is_floating(kind) else pa.int64(), safe=False)
+        plain = pc.fill_null(array, 0) if array.null_count else array
+        plain = plain.cast(pa.float64() if pa.types.is_floating(kind) else pa.int64(), safe=False)
         words = (plain.to_numpy() + 0).view(np.uint64)  # -0.0 equals 0.0, and + 0 makes it that
         result = mix(words, 1, out=words)
     if array.null_count:
-        result[array.is_null().to_numpy(zero_copy_only=False)] = _NULL
+        result = np.where(array.is_null().to_numpy(zero_copy_only=False), _NULL, result)
     return result
 
 

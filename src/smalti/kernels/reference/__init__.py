@@ -4,7 +4,7 @@ from smalti.kernels.reference.blend import blend
 from smalti.kernels.reference.count import confusion, count, count_boxes, count_colors
 from smalti.kernels.reference.fold import fold, mix, mix_into
 from smalti.kernels.reference.gather import gather_exact, gather_table, lookup, nearest_table
-from smalti.kernels.reference.groups import group_sets, number_groups
+from smalti.kernels.reference.groups import group_sets, number_groups, take_texts
 from smalti.kernels.reference.png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup
 from smalti.kernels.reference.polygons import ring_edges
 from smalti.kernels.reference.repair import RepairParameters, repair
@@ -42,6 +42,7 @@ __all__ = [
     "ring_edges",
     "runs_decode",
     "runs_encode",
+    "take_texts",
     "tiles_pack",
     "tiles_unpack",
 ]

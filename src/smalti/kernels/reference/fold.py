@@ -51,6 +51,7 @@ def fold(values: NDArray[Any], offsets: NDArray[Any]) -> Words:
         ValueError: another dtype, or offsets that do not ascend within the values.
     """
     values, offsets = as_sequences(values, offsets)
+    offsets = offsets.astype(np.int64, copy=False)
     result = np.zeros(len(offsets) - 1, np.uint64)
     row = 0
     while row < len(result):
