@@ -21,6 +21,22 @@ PyObject *py_fold(PyObject *self, PyObject *args) {
     return result_of(status);
 }
 
+PyObject *py_fold_numbers(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer b[3];
+    unsigned long long zero;
+    if (!PyArg_ParseTuple(args, "y*y*Kw*", &b[0], &b[1], &zero, &b[2])) return NULL;
+    int status = KERNEL_BAD_SIZE;
+    size_t sequences = items(&b[2]);
+    if (b[0].itemsize == 8 && b[2].itemsize == 8 && items(&b[1]) == sequences + 1) {
+        Py_BEGIN_ALLOW_THREADS
+        status = fold_numbers(b[0].buf, items(&b[0]), b[1].buf, (size_t)b[1].itemsize, sequences, zero, b[2].buf);
+        Py_END_ALLOW_THREADS
+    }
+    release(b, 3);
+    return result_of(status);
+}
+
 PyObject *py_mix(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer words;

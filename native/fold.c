@@ -13,9 +13,17 @@
 
 typedef struct {
     uint64_t of[17]; /* powers of the base */
+    uint64_t zero;   /* of numbers: what stands for 0 too, as -0.0 does */
 } powers;
 
 typedef int folding(const void *values, size_t n, const void *offsets, size_t sequences, const powers *w, uint64_t *out);
+
+/* The finaliser of splitmix64. */
+INLINE uint64_t mixed(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
 
 /* All sequences, each by `ONE`. */
 #define FOLD_ALL(ONE, T, O, TARGET)                                                                      \
@@ -30,30 +38,26 @@ typedef int folding(const void *values, size_t n, const void *offsets, size_t se
     }
 #define FOLD_BOTH(ONE, T, TARGET) FOLD_ALL(ONE, T, int32_t, TARGET) FOLD_ALL(ONE, T, int64_t, TARGET)
 
-#define FOLD(NAME, T)                                                                                    \
+#define FOLD(NAME, T, OF)                                                                                \
     INLINE uint64_t NAME(const T *p, size_t n, const powers *table) {                                    \
         const uint64_t *w = table->of;                                                                   \
         uint64_t h = 0;                                                                                  \
         size_t i = n - n % 8;                                                                            \
-        for (size_t k = 0; k < n % 8; k++) h += p[i + k] * w[k];                                         \
+        for (size_t k = 0; k < n % 8; k++) h += OF(p[i + k]) * w[k];                                     \
         for (; i; i -= 8) {                                                                              \
             const T *q = p + i - 8;                                                                      \
-            uint64_t low = q[0] + q[1] * w[1] + q[2] * w[2] + q[3] * w[3];                               \
-            uint64_t high = q[4] * w[4] + q[5] * w[5] + q[6] * w[6] + q[7] * w[7];                       \
+            uint64_t low = OF(q[0]) + OF(q[1]) * w[1] + OF(q[2]) * w[2] + OF(q[3]) * w[3];               \
+            uint64_t high = OF(q[4]) * w[4] + OF(q[5]) * w[5] + OF(q[6]) * w[6] + OF(q[7]) * w[7];       \
             h = h * w[8] + low + high;                                                                   \
         }                                                                                                \
         return h + n;                                                                                    \
     }                                                                                                    \
     FOLD_BOTH(NAME, T, )
-FOLD(fold1, uint8_t)
-FOLD(fold8, uint64_t)
-
-/* The finaliser of splitmix64. */
-INLINE uint64_t mixed(uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
+#define AS_IT_IS(x) (x)
+#define NUMBER(x) mixed(mixed(((x) == table->zero ? 0 : (x)) + 1))
+FOLD(fold1, uint8_t, AS_IT_IS)
+FOLD(fold8, uint64_t, AS_IT_IS)
+FOLD(fold_number, uint64_t, NUMBER)
 
 #define MIX_WORDS \
     for (size_t i = 0; i < n; i++) words[i] = mixed(words[i]);
@@ -62,6 +66,10 @@ INLINE uint64_t mixed(uint64_t x) {
 
 CLONES static void mix_words_plain(uint64_t *words, size_t n) { MIX_WORDS }
 CLONES static void mix_into_plain(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) { MIX_INTO }
+
+#define KINDS(WAY)                                                                          \
+    {{fold1##WAY##_int32_t, fold1##WAY##_int64_t}, {fold8##WAY##_int32_t, fold8##WAY##_int64_t}, \
+     {fold_number##WAY##_int32_t, fold_number##WAY##_int64_t}}
 
 /* Processors that multiply eight words at once. Each lane is a polynomial in the eighth power; two of them run at a time,
  * as each waits for its own multiplication only. */
@@ -90,6 +98,23 @@ CLONES static void mix_into_plain(uint64_t *total, const uint64_t *words, size_t
 WIDE_FOLD(fold1_wide, uint8_t, LOAD_BYTES, LOAD_SOME_BYTES)
 WIDE_FOLD(fold8_wide, uint64_t, LOAD_WORDS, LOAD_SOME_WORDS)
 
+WIDE INLINE __m512i eight_mixed(__m512i x) {
+    x = _mm512_xor_si512(x, _mm512_srli_epi64(x, 30));
+    x = _mm512_mullo_epi64(x, _mm512_set1_epi64((long long)0xBF58476D1CE4E5B9u));
+    x = _mm512_xor_si512(x, _mm512_srli_epi64(x, 27));
+    x = _mm512_mullo_epi64(x, _mm512_set1_epi64((long long)0x94D049BB133111EBu));
+    return _mm512_xor_si512(x, _mm512_srli_epi64(x, 31));
+}
+
+WIDE INLINE __m512i eight_numbers(__m512i x, uint64_t zero) {
+    x = _mm512_maskz_mov_epi64(_mm512_cmpneq_epi64_mask(x, _mm512_set1_epi64((long long)zero)), x);
+    return eight_mixed(eight_mixed(_mm512_add_epi64(x, _mm512_set1_epi64(1))));
+}
+#define LOAD_NUMBERS(p) eight_numbers(LOAD_WORDS(p), table->zero)
+#define LOAD_SOME_NUMBERS(p, mask) \
+    _mm512_maskz_mov_epi64((__mmask8)(mask), eight_numbers(LOAD_SOME_WORDS(p, mask), table->zero))
+WIDE_FOLD(fold_number_wide, uint64_t, LOAD_NUMBERS, LOAD_SOME_NUMBERS)
+
 WIDE static void mix_words_wide(uint64_t *words, size_t n) { MIX_WORDS }
 WIDE static void mix_into_wide(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) { MIX_INTO }
 
@@ -97,21 +122,31 @@ static int is_wide(void) {
     return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-static folding *const kinds[2][2][2] = {{{fold1_int32_t, fold1_int64_t}, {fold8_int32_t, fold8_int64_t}},
-                                        {{fold1_wide_int32_t, fold1_wide_int64_t}, {fold8_wide_int32_t, fold8_wide_int64_t}}};
+static folding *const kinds[][3][2] = {KINDS(), KINDS(_wide)};
 #else
 #define mix_words_wide mix_words_plain
 #define mix_into_wide mix_into_plain
 static int is_wide(void) { return 0; }
-static folding *const kinds[1][2][2] = {{{fold1_int32_t, fold1_int64_t}, {fold8_int32_t, fold8_int64_t}}};
+static folding *const kinds[][3][2] = {KINDS()};
 #endif
+
+static int fold_as(int kind, const void *values, size_t n, const void *offsets, size_t offset_size, size_t sequences,
+                   uint64_t zero, uint64_t *out) {
+    powers table = {{1}, zero};
+    for (unsigned i = 1; i < 17; i++) table.of[i] = table.of[i - 1] * BASE;
+    if (offset_size != 4 && offset_size != 8) return KERNEL_BAD_SIZE;
+    return kinds[is_wide()][kind][offset_size == 8](values, n, offsets, sequences, &table, out);
+}
 
 int fold(const void *values, size_t n, size_t size, const void *offsets, size_t offset_size, size_t sequences,
          uint64_t *out) {
-    powers table = {{1}};
-    for (unsigned i = 1; i < 17; i++) table.of[i] = table.of[i - 1] * BASE;
-    if ((size != 1 && size != 8) || (offset_size != 4 && offset_size != 8)) return KERNEL_BAD_SIZE;
-    return kinds[is_wide()][size == 8][offset_size == 8](values, n, offsets, sequences, &table, out);
+    if (size != 1 && size != 8) return KERNEL_BAD_SIZE;
+    return fold_as(size == 8, values, n, offsets, offset_size, sequences, 0, out);
+}
+
+int fold_numbers(const uint64_t *numbers, size_t n, const void *offsets, size_t offset_size, size_t sequences,
+                 uint64_t zero, uint64_t *out) {
+    return fold_as(2, numbers, n, offsets, offset_size, sequences, zero, out);
 }
 
 void mix_words(uint64_t *words, size_t n) { (is_wide() ? mix_words_wide : mix_words_plain)(words, n); }

@@ -34,6 +34,30 @@ def test_fold(sequences: list[list[int]], is_bytes: bool, before: int, after: in
             np.testing.assert_array_equal(twin.fold(np.array(flat, dtype), offsets.astype(size)), expected)
 
 
+NUMBERS = st.lists(st.integers(-(2**63), 2**63 - 1)) | st.lists(st.floats(allow_nan=False))
+
+
+@quick
+@given(NUMBERS, st.lists(st.integers(0, 40), max_size=6), st.booleans())
+def test_fold_numbers(values: list[float], cuts: list[int], is_short: bool) -> None:
+    numbers = np.array(values, np.float64 if any(isinstance(value, float) for value in values) else np.int64)
+    offsets = np.array(sorted(min(cut, len(values)) for cut in [0, *cuts]), np.int32 if is_short else np.int64)
+    plain = (numbers + 0).view(np.uint64)  # without -0.0
+    expected = reference.fold(reference.mix(reference.mix(plain, 1)), offsets)
+    for twin in (reference, native):
+        np.testing.assert_array_equal(twin.fold_numbers(numbers, offsets), expected)
+
+
+def test_fold_numbers_of_another_kind() -> None:
+    messages = set()
+    for twin in (reference, native):
+        for numbers in (np.zeros(3, np.float32), np.zeros((1, 3))):
+            with pytest.raises(ValueError, match="numbers: expected one dimension of int64 or float64") as caught:
+                twin.fold_numbers(numbers, np.array([0, 3]))
+            messages.add(str(caught.value))
+    assert len(messages) == 2
+
+
 def test_fold_of_more_than_a_block() -> None:
     values = np.random.default_rng(0).integers(0, 256, 3_000_000).astype(np.uint8)
     offsets = np.array([5, 5, 1_200_000, 2_999_999])
@@ -189,3 +213,5 @@ def test_the_compiled_side_checks_by_itself(offsets: list[int], size: type) -> N
 
     with pytest.raises(ValueError, match="do not fit"):
         _native.fold(np.zeros(3, np.uint8), np.array(offsets, size), np.zeros(1, np.uint64))
+    with pytest.raises(ValueError, match="do not fit"):
+        _native.fold_numbers(np.zeros(3), np.array(offsets, size), 0, np.zeros(1, np.uint64))

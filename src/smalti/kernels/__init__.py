@@ -27,6 +27,7 @@ __all__ = [
     "count_colors",
     "flat_tokens",
     "fold",
+    "fold_numbers",
     "gather_exact",
     "gather_table",
     "group_sets",
@@ -80,6 +81,7 @@ if TYPE_CHECKING or not IS_NATIVE:
         count_colors,
         flat_tokens,
         fold,
+        fold_numbers,
         gather_exact,
         gather_table,
         group_sets,
@@ -119,7 +121,16 @@ else:
         runs_decode,
         runs_encode,
     )
-    from smalti.kernels.native_fold import flat_tokens, fold, group_sets, mix, mix_into, number_groups, take_texts
+    from smalti.kernels.native_fold import (
+        flat_tokens,
+        fold,
+        fold_numbers,
+        group_sets,
+        mix,
+        mix_into,
+        number_groups,
+        take_texts,
+    )
     from smalti.kernels.native_maps import label_planes, tiles_pack, tiles_unpack
     from smalti.kernels.native_png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup
     from smalti.kernels.native_polygons import ring_edges

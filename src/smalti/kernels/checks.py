@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 __all__ = [
     "as_groups",
     "as_labels",
+    "as_numbers",
     "as_opacity",
     "as_pairs",
     "as_pixels",
@@ -62,6 +63,14 @@ def as_sequences(
     if values.ndim != 1 or values.dtype not in (np.uint8, other):
         raise ValueError(f"values: expected one dimension of uint8 or {np.dtype(other)}, got {_shape(values)}")
     return np.ascontiguousarray(values), _offsets(offsets, len(values))
+
+
+def as_numbers(numbers: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[np.uint64], NDArray[Any], int]:
+    """The bits of numbers in C order, where each list of them begins, and the bits that stand for 0 too."""
+    if numbers.ndim != 1 or numbers.dtype not in (np.int64, np.float64):
+        raise ValueError(f"numbers: expected one dimension of int64 or float64, got {_shape(numbers)}")
+    zero = 1 << 63 if numbers.dtype == np.float64 else 0  # -0.0
+    return np.ascontiguousarray(numbers).view(np.uint64), _offsets(offsets, len(numbers)), zero
 
 
 def as_taken(

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.kernels import _native
-from smalti.kernels.checks import as_groups, as_sequences, as_taken, as_texts, same_words
+from smalti.kernels.checks import as_groups, as_numbers, as_sequences, as_taken, as_texts, same_words
 
-__all__ = ["flat_tokens", "fold", "group_sets", "mix", "mix_into", "number_groups", "take_texts"]
+__all__ = ["flat_tokens", "fold", "fold_numbers", "group_sets", "mix", "mix_into", "number_groups", "take_texts"]
 
 
 def mix(words: NDArray[np.uint64], salt: int = 0, *, out: NDArray[np.uint64] | None = None) -> NDArray[np.uint64]:
@@ -32,6 +32,14 @@ def fold(values: NDArray[Any], offsets: NDArray[Any]) -> NDArray[np.uint64]:
     values, offsets = as_sequences(values, offsets)
     out = np.empty(len(offsets) - 1, np.uint64)
     _native.fold(values, offsets, out)
+    return out
+
+
+def fold_numbers(numbers: NDArray[Any], offsets: NDArray[Any]) -> NDArray[np.uint64]:
+    """One word for each list of numbers: see `kernels.reference.fold.fold_numbers`."""
+    words, offsets, zero = as_numbers(numbers, offsets)
+    out = np.empty(len(offsets) - 1, np.uint64)
+    _native.fold_numbers(words, offsets, zero, out)
     return out
 
 

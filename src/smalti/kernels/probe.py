@@ -65,6 +65,7 @@ def _calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("png_indices", (grey,)),
         ("mix", (words, 5)),
         ("fold", (words, np.array([0, 0, 7, 150]))),
+        ("fold_numbers", (np.arange(150) / 8 - 3, np.array([0, 0, 7, 150]))),
         ("flat_tokens", (np.frombuffer(text, np.uint8), np.array([0, 24, 33, 35]), 3)),
         ("group_sets", (codes, groups)),
         ("number_groups", (codes, groups)),

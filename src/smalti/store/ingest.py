@@ -226,7 +226,8 @@ class Bulk:
         self._known_version = branch.version
         self._schema = branch.schema
         self._waiting: list[pa.RecordBatch] = []
-        self._pool = ThreadPoolExecutor(available_cores(), thread_name_prefix="smalti-files")
+        # One more than there are cores, as there is mostly one that waits for the disk.
+        self._pool = ThreadPoolExecutor(available_cores() + 1, thread_name_prefix="smalti-files")
         self._sent: deque[_Sent] = deque()
         for batch in branch.scan(["id"]):
             self._seen.learn(batch.column("id"))

@@ -4,12 +4,14 @@ It says whether two rows hold the same content: for skipping what did not change
 It is no defence against somebody who constructs collisions. Strings and lists are folded by a kernel.
 """
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from smalti.kernels import fold, mix, mix_into, number_groups
+from smalti.kernels import fold, fold_numbers, mix, mix_into, number_groups
 
 __all__ = ["distinct_strings", "hash_rows", "hash_strings", "string_parts"]
 
@@ -47,6 +49,7 @@ def distinct_strings(array: pa.StringArray) -> tuple[list[str], NDArray[np.uint3
     return array.take(pa.array(firsts)).to_pylist(), numbers
 
 
+@cache
 def _salt(name: str) -> int:
     value = 0xCBF29CE484222325
     for byte in name.encode():
@@ -79,5 +82,8 @@ def _hash(array: pa.Array) -> Words:
 def _lists(array: pa.ListArray) -> Words:
     where = array.offsets.to_numpy()
     first, last = int(where[0]), int(where[-1])
-    inner = _hash(array.values.slice(first, last - first))
+    values = array.values.slice(first, last - first)
+    if values.type in (pa.int64(), pa.float64()) and not values.null_count:
+        return fold_numbers(values.to_numpy(), where - first)
+    inner = _hash(values)
     return fold(mix(inner, out=inner), where - first)

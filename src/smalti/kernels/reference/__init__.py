@@ -2,7 +2,7 @@
 
 from smalti.kernels.reference.blend import blend
 from smalti.kernels.reference.count import confusion, count, count_boxes, count_colors
-from smalti.kernels.reference.fold import fold, mix, mix_into
+from smalti.kernels.reference.fold import fold, fold_numbers, mix, mix_into
 from smalti.kernels.reference.gather import gather_exact, gather_table, lookup, nearest_table
 from smalti.kernels.reference.groups import group_sets, number_groups, take_texts
 from smalti.kernels.reference.png import png_discover, png_gather, png_header, png_indices, png_labels, png_lookup
@@ -23,6 +23,7 @@ __all__ = [
     "count_colors",
     "flat_tokens",
     "fold",
+    "fold_numbers",
     "gather_exact",
     "gather_table",
     "group_sets",
