@@ -5,7 +5,7 @@
 #include "scan.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(SMALTI_PLAIN)
-#define WIDE __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")))
+#define WIDE __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 #include <immintrin.h>
 #endif
 
@@ -59,13 +59,13 @@ FOLD(fold1, uint8_t, AS_IT_IS)
 FOLD(fold8, uint64_t, AS_IT_IS)
 FOLD(fold_number, uint64_t, NUMBER)
 
-#define MIX_WORDS \
+CLONES static void mix_words_plain(uint64_t *words, size_t n) {
     for (size_t i = 0; i < n; i++) words[i] = mixed(words[i]);
-#define MIX_INTO \
-    for (size_t i = 0; i < n; i++) total[i] += mixed(words[i] + salt);
+}
 
-CLONES static void mix_words_plain(uint64_t *words, size_t n) { MIX_WORDS }
-CLONES static void mix_into_plain(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) { MIX_INTO }
+CLONES static void mix_into_plain(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) {
+    for (size_t i = 0; i < n; i++) total[i] += mixed(words[i] + salt);
+}
 
 #define KINDS(WAY)                                                                          \
     {{fold1##WAY##_int32_t, fold1##WAY##_int64_t}, {fold8##WAY##_int32_t, fold8##WAY##_int64_t}, \
@@ -115,8 +115,21 @@ WIDE INLINE __m512i eight_numbers(__m512i x, uint64_t zero) {
     _mm512_maskz_mov_epi64((__mmask8)(mask), eight_numbers(LOAD_SOME_WORDS(p, mask), table->zero))
 WIDE_FOLD(fold_number_wide, uint64_t, LOAD_NUMBERS, LOAD_SOME_NUMBERS)
 
-WIDE static void mix_words_wide(uint64_t *words, size_t n) { MIX_WORDS }
-WIDE static void mix_into_wide(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) { MIX_INTO }
+WIDE static void mix_words_wide(uint64_t *words, size_t n) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) _mm512_storeu_si512(words + i, eight_mixed(LOAD_WORDS(words + i)));
+    for (; i < n; i++) words[i] = mixed(words[i]);
+}
+
+WIDE static void mix_into_wide(uint64_t *total, const uint64_t *words, size_t n, uint64_t salt) {
+    const __m512i more = _mm512_set1_epi64((long long)salt);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m512i found = eight_mixed(_mm512_add_epi64(LOAD_WORDS(words + i), more));
+        _mm512_storeu_si512(total + i, _mm512_add_epi64(LOAD_WORDS(total + i), found));
+    }
+    for (; i < n; i++) total[i] += mixed(words[i] + salt);
+}
 
 static int is_wide(void) {
     return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
