@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti.kernels import reference
+from smalti.kernels import checks, reference
 
 native = pytest.importorskip("smalti.kernels.native_fold", reason="the compiled kernels are not built")
 
@@ -56,6 +56,27 @@ def test_fold_numbers_of_another_kind() -> None:
                 twin.fold_numbers(numbers, np.array([0, 3]))
             messages.add(str(caught.value))
     assert len(messages) == 2
+
+
+def test_arrays_at_an_odd_address_are_brought_to_an_even_one() -> None:
+    def odd(array: np.ndarray) -> np.ndarray:
+        whole = np.zeros(array.nbytes + 1, np.uint8)
+        whole[1:] = array.view(np.uint8)
+        found: np.ndarray = whole[1:].view(array.dtype)
+        assert not found.flags.aligned
+        return found
+
+    words, offsets, codes = np.arange(9, dtype=np.uint64), np.array([0, 4, 9], np.int32), np.arange(9, dtype=np.uint32)
+    for given_words, given_offsets, given_codes in ((odd(words), offsets, codes), (words, odd(offsets), odd(codes))):
+        for values, where in (
+            checks.as_sequences(given_words, given_offsets),
+            checks.as_groups(given_codes, given_offsets),
+        ):
+            assert values.flags.aligned
+            assert where.flags.aligned
+        np.testing.assert_array_equal(native.fold(given_words, given_offsets), reference.fold(words, offsets))
+        numbers = native.fold_numbers(given_words.view(np.int64), given_offsets)
+        np.testing.assert_array_equal(numbers, reference.fold_numbers(words.view(np.int64), offsets))
 
 
 def test_fold_of_more_than_a_block() -> None:

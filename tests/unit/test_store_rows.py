@@ -231,6 +231,50 @@ def test_only_finite_numbers_are_numbers(poly: list[Any]) -> None:
         to_rows([FULL, bad])
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ["timestamp"],
+        ["rois", 0, "confidence"],
+        ["rois", 0, "poly", 0],
+        ["sources", 0, "timestamp"],
+        ["sources", 0, "masks", 0, "timestamp"],
+        ["sources", 0, "preview", "timestamp"],
+    ],
+    ids=lambda path: path[-1] if isinstance(path[-1], str) else path[-2],
+)
+def test_only_finite_numbers_come_from_outside(path: list[Any], number: float) -> None:
+    source = Source(id="a", uri="u", masks=[Mask(id="m", uri="1")], preview=Preview(uri="p"))
+    good = Frame(id="bad", sources=[source], rois=[Roi(label=["x"], poly=[1e308, 1e308])])
+    rows = to_rows([framed(), good])
+    assert made_rows(adopt(rows, "t"))[1] == []  # their sum is infinite, they are not
+    listed = rows.to_pylist()
+    at = listed[1]
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = number
+    made, failed = made_rows(adopt(pa.RecordBatch.from_pylist(listed, TRUTH), "t"))
+    assert [item.id for item in failed] == ["bad"]
+    assert "not finite" in failed[0].error
+    assert made is not None
+    assert from_rows(made) == [framed()]
+
+
+def test_rows_at_an_odd_address() -> None:
+    """Arrow takes a stream as it lies in memory, and so may hand out columns that no processor likes to read."""
+    rows = to_rows([FULL, framed(Roi(label=["car"], poly=[1.5, 2]), Roi(label=["sky", "car"])), framed()])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_batch(rows)
+    shifted = pa.py_buffer(b"z" + sink.getvalue().to_pybytes()).slice(1)
+    odd = next(iter(pa.ipc.open_stream(shifted)))
+    made, failed = made_rows(adopt(odd, "t"))
+    assert failed == []
+    assert made is not None
+    assert made.drop_columns(["updated_ms"]).equals(derive(rows).drop_columns(["updated_ms"]))
+
+
 def test_what_is_computed_does_not_depend_on_the_company() -> None:
     """Rows are read back beside others than they were written with."""
     some = [

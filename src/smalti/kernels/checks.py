@@ -50,7 +50,7 @@ def as_groups(codes: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[np.ui
     """Codes in C order, and where each group of them begins, with the end of the last."""
     if codes.ndim != 1 or codes.dtype != np.uint32:
         raise ValueError(f"codes: expected one dimension of uint32, got {_shape(codes)}")
-    return np.ascontiguousarray(codes), _offsets(offsets, len(codes))
+    return _ready(codes), _offsets(offsets, len(codes))
 
 
 def as_sequences(
@@ -62,7 +62,7 @@ def as_sequences(
     """
     if values.ndim != 1 or values.dtype not in (np.uint8, other):
         raise ValueError(f"values: expected one dimension of uint8 or {np.dtype(other)}, got {_shape(values)}")
-    return np.ascontiguousarray(values), _offsets(offsets, len(values))
+    return _ready(values), _offsets(offsets, len(values))
 
 
 def as_numbers(numbers: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[np.uint64], NDArray[Any], int]:
@@ -70,7 +70,7 @@ def as_numbers(numbers: NDArray[Any], offsets: NDArray[Any]) -> tuple[NDArray[np
     if numbers.ndim != 1 or numbers.dtype not in (np.int64, np.float64):
         raise ValueError(f"numbers: expected one dimension of int64 or float64, got {_shape(numbers)}")
     zero = 1 << 63 if numbers.dtype == np.float64 else 0  # -0.0
-    return np.ascontiguousarray(numbers).view(np.uint64), _offsets(offsets, len(numbers)), zero
+    return _ready(numbers).view(np.uint64), _offsets(offsets, len(numbers)), zero
 
 
 def as_taken(
@@ -89,7 +89,7 @@ def as_taken(
         )
     ends = np.zeros(len(codes) + 1, np.int32)
     np.cumsum(sizes, out=ends[1:])
-    return text, offsets, np.ascontiguousarray(codes), ends
+    return text, offsets, _ready(codes), ends
 
 
 def _offsets(offsets: NDArray[Any], size: int) -> NDArray[Any]:
@@ -97,7 +97,12 @@ def _offsets(offsets: NDArray[Any], size: int) -> NDArray[Any]:
         raise ValueError(f"offsets: expected (n + 1,) signed integers, got {_shape(offsets)}")
     if offsets[0] < 0 or offsets[-1] > size or (offsets[1:] < offsets[:-1]).any():
         raise ValueError(f"offsets: expected ascending positions within the {size} values")
-    return np.ascontiguousarray(offsets, np.int32 if offsets.dtype == np.int32 else np.int64)
+    return _ready(offsets, np.int32 if offsets.dtype == np.int32 else np.int64)
+
+
+def _ready(array: NDArray[Any], dtype: type[np.generic] | None = None) -> NDArray[Any]:
+    """In C order and aligned: columns of a stream at an odd address are not."""
+    return np.require(array, dtype, ["C", "A"])
 
 
 def same_words(total: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -106,7 +111,7 @@ def same_words(total: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[
         raise ValueError(f"total: expected (n,) uint64 in C order, got {_shape(total)}")
     if words.shape != total.shape or words.dtype != np.uint64:
         raise ValueError(f"words: expected ({len(total)},) uint64, got {_shape(words)}")
-    return np.ascontiguousarray(words)
+    return _ready(words)
 
 
 def as_texts(text: NDArray[Any], offsets: NDArray[Any], longest: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -1,5 +1,6 @@
 """Rows that others made: brought to our columns, looked over as a whole, and one by one only where something is odd."""
 
+import math
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -115,6 +116,8 @@ def _one_by_one(truth: pa.RecordBatch) -> tuple[pa.RecordBatch | None, list[Fail
     for position in range(len(truth)):
         row = truth.slice(position, 1)
         try:
+            if not _is_finite(row):
+                raise FrameError("a number is not finite: NaN and infinity have no JSON; leave out what is not known")
             record = from_rows(row)[0]
             # Rows may hold nulls where a record must not: its own JSON goes through the checks of the wire.
             frames.append(record_of(wire.dump(record)))
@@ -134,9 +137,27 @@ def _is_sound(truth: pa.RecordBatch) -> bool:
     rois, roi_ends = _members(truth.column("rois"))
     return (
         bool((np.diff(source_ends) > 0).all())
+        and _is_finite(truth)
         and _sources_are_sound(sources, source_ends)
         and _rois_are_sound(rois, roi_ends, sources, source_ends)
         and all(_is_json(text) for text in _texts(truth, sources, rois))
+    )
+
+
+def _is_finite(truth: pa.RecordBatch) -> bool:
+    """Whether there is no infinity and no NaN, which JSON has no words for. A sum shows them, unless it overflows."""
+    sources, rois = truth.column("sources").flatten(), truth.column("rois").flatten()
+    masks, previews = sources.field("masks").flatten(), sources.field("preview")
+    columns = [
+        *(part.field("timestamp") for part in (sources, masks)),
+        previews.flatten()[previews.type.get_field_index("timestamp")],  # without what stands below an absent one
+        truth.column("timestamp"),
+        rois.field("poly").flatten(),
+        rois.field("confidence"),
+    ]
+    return all(
+        math.isfinite(pc.sum(column, min_count=0).as_py()) or pc.all(pc.is_finite(column.drop_null())).as_py()
+        for column in columns
     )
 
 
