@@ -165,7 +165,7 @@ static int confirm(Job *job, int64_t counts[SMALTI_REPAIR_COUNTS]) {
     for (ptrdiff_t row = 0; row < job->rows; row++) {
         const uint8_t *t = job->tentative + (row + 1) * s + 1;
         uint8_t *a = job->anchors + (row + MAX_RADIUS) * job->astride + MAX_RADIUS;
-        const uint8_t support = (uint8_t)job->p[SUPPORT];
+        const uint8_t support = (uint8_t)least(job->p[SUPPORT], 10); /* more than nine cells never agree */
         for (ptrdiff_t col = 0; col < job->cols; col++) {
             uint8_t v = t[col];
             uint8_t same = (uint8_t)((t[col - s - 1] == v) + (t[col - s] == v) + (t[col - s + 1] == v) + (t[col - 1] == v) +
@@ -310,7 +310,8 @@ int smalti_repair(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, ptrdif
     memset(counts, 0, SMALTI_REPAIR_COUNTS * sizeof *counts);
     if (height < 0 || width < 0 || n < 1 || n > 254 || (cell != 1 && cell != 2)) return -2;
     if (parameters[RADIUS] < 0 || parameters[RADIUS] > MAX_RADIUS || parameters[LUMA_VARIANCE] < 1 ||
-        parameters[CHROMA_VARIANCE] < 1 || parameters[VARIANCE_LEAST] < 1 || parameters[TOLERANCE_CHROMA] < 0 ||
+        parameters[CHROMA_VARIANCE] < 1 || parameters[VARIANCE_LEAST] < 1 ||
+        parameters[VARIANCE_MOST] < parameters[VARIANCE_LEAST] || parameters[TOLERANCE_CHROMA] < 0 ||
         parameters[SMOOTH] < 0 || parameters[SMOOTH] > MAX_SMOOTH || parameters[SMOOTH_DIAGONAL] < 0 ||
         parameters[SMOOTH_DIAGONAL] > MAX_SMOOTH)
         return -2;

@@ -32,7 +32,7 @@ numbers = st.builds(
     RepairParameters,
     tolerance_luma=st.integers(0, 12),
     tolerance_chroma=st.integers(0, 12),
-    support=st.integers(0, 10),
+    support=st.one_of(st.integers(0, 10), st.integers(250, 270)),
     radius=st.integers(0, 8),
     luma_variance=st.integers(1, 200),
     chroma_variance=st.integers(1, 200),
@@ -49,7 +49,7 @@ numbers = st.builds(
     noise_luma=st.sampled_from([0, 16, 40, 90]),
     noise_chroma=st.integers(0, 90),
     variance_least=st.integers(1, 60),
-    variance_most=st.integers(1, 300),
+    variance_most=st.integers(60, 300),
 )
 
 

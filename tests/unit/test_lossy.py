@@ -261,7 +261,8 @@ def test_the_kernel_refuses_what_it_cannot_read() -> None:
         reference_repair(plane, chroma.astype(np.uint16), chroma, STREET)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"colors: expected \(1..254, 3\)"):
         reference_repair(plane, chroma, chroma, STREET[:0])
-    for wrong in ({"radius": 9}, {"luma_variance": 0}, {"vertical_tap": 3}, {"smooth": 5000}, {"sweeps": -1}):
+    crossed = {"variance_least": 9, "variance_most": 1}
+    for wrong in ({"radius": 9}, {"luma_variance": 0}, {"vertical_tap": 3}, {"smooth": 5000}, {"sweeps": -1}, crossed):
         with pytest.raises(ValueError, match="expected"):
             RepairParameters(**wrong)
 

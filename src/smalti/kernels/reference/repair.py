@@ -118,6 +118,10 @@ class RepairParameters:
             raise ValueError(f"radius: expected 0..{MAX_RADIUS} cells, got {self.radius}")
         if min(self.luma_variance, self.chroma_variance, self.variance_least) < 1:
             raise ValueError("luma_variance, chroma_variance, variance_least: expected 1 or more")
+        if self.variance_least > self.variance_most:
+            raise ValueError(
+                f"variance_most: expected {self.variance_least} (variance_least) or more, got {self.variance_most}"
+            )
         if not (0 <= self.tolerance_luma <= 255 and 0 <= self.tolerance_chroma <= 255):
             raise ValueError("tolerance_luma, tolerance_chroma: expected 0..255 levels")
         if not 0 <= self.vertical_tap <= 8 or self.vertical_tap % 4:
