@@ -5,7 +5,8 @@ ROIs in a mask. The rival is DuckDB, which inserts the very same Arrow batches i
 the two take turns in one run. DuckDB is asked for less: no unique ids, no rules to check, no columns for queries, no
 versions. How fast it is depends on the size of the batches, so three sizes are measured and the bar is held against each:
 small ones, those in which pyarrow reads Parquet, and DuckDB's own row groups. Other figures, without a bar, give DuckDB the
-rows that our table holds, ready made with the columns that queries use, or a primary key.
+rows that our table holds, ready made with the columns that queries use, or a primary key; and one shows how fast the
+engine alone writes those rows to files, which is as fast as a load could be that does nothing else.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from bars import CANNOT_RUN, Bar, save
 from smalti import wire
+from smalti.parallel import available_cores
 from smalti.records import Frame, Mask, Roi, RoiMask, Source
 from smalti.store import open_store
 from smalti.store.adopt import made_rows
@@ -129,6 +132,8 @@ def loads(store: Any, count: int, folder: Path, turns: int) -> dict[str, float]:
             _add(times, "arrow", lambda version=version, rows=rows: version.add_arrow(rows))
             if len(version) != count:
                 raise RuntimeError(f"{count - len(version)} frames are missing")
+            if name == "large":
+                _add(times, "engine", lambda version=version: _engine(version, tables["_whole"]))
             for kind, table in tables.items():
                 again = table.to_batches(size)
                 _add(times, f"duckdb{kind}", lambda again=again: _duckdb(again, folder / "rival.duckdb"))
@@ -145,6 +150,12 @@ def _whole(rows: pa.RecordBatch) -> pa.RecordBatch:
     if made is None or failed:
         raise RuntimeError(f"{len(failed)} frames failed")
     return made
+
+
+def _engine(version: Any, whole: pa.Table) -> None:
+    """Our rows, ready made, to files that no version ever has: the engine's part of a load, in as many threads."""
+    with version.writing() as branch, ThreadPoolExecutor(available_cores() + 1) as pool:
+        list(pool.map(lambda rows: branch.write_files([rows]), whole.to_batches(CHUNK)))
 
 
 def _add(times: dict[str, list[float]], what: str, action: Callable[[], Any]) -> None:
@@ -298,6 +309,7 @@ def bars(found: dict[str, float], count: int) -> list[Bar]:
         return Bar(what, rival / ours, must, unit="×", note=f"{count / ours:,.0f}/s, DuckDB {count / rival:,.0f}/s")
 
     arrow, key = found["load_arrow_of_usual_batches_s"], found["load_duckdb_with_key_s"]
+    alone, large = found["load_engine_of_large_batches_s"], found["load_duckdb_of_large_batches_s"]
 
     def most(what: str, name: str, must: float | None, unit: str, scale: float = 1) -> Bar:
         return Bar(what, found[name] / scale, must, at_least=False, unit=unit, decimals=1)
@@ -311,6 +323,12 @@ def bars(found: dict[str, float], count: int) -> list[Bar]:
         over("usual", "_whole"),
         over("large", "_whole"),
         Bar("the same over DuckDB's insert of the same rows with a primary key", key / arrow, unit="×"),
+        Bar(
+            "files of ready made rows by the engine alone over DuckDB's insert of the same rows, batches of 122,880",
+            large / alone,
+            unit="×",
+            note=f"{count / alone:,.0f}/s",
+        ),
         Bar(f"load of {size} from JSON-lines", found["load_jsonl_frames_per_s"], 40_000, unit="frames/s", decimals=0),
         most("peak memory of that, with its workers", "load_jsonl_peak_mb", 1024, "MB"),
         most("disk, with indices", "bytes_per_frame", 700, "bytes/frame"),
