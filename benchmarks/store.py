@@ -40,7 +40,7 @@ MILLION = 1_000_000
 QUICK = 40_000
 CHUNK = 1 << 16
 """Rows of a batch, as pyarrow reads Parquet."""
-SIZES = {16_384: "small", CHUNK: "usual", 122_880: "large"}
+SIZES = {"small": 16_384, "usual": CHUNK, "large": 122_880}
 """Rows of a batch: the last are DuckDB's own row groups, which it writes as they come."""
 LABELS = [f"label{i:02d}" for i in range(30)]
 WEIGHTS = [1 / (i + 1) for i in range(30)]
@@ -123,7 +123,7 @@ def loads(store: Any, count: int, folder: Path, turns: int) -> dict[str, float]:
         "_whole": pa.Table.from_batches([_whole(rows) for rows in given]).combine_chunks(),
     }
     found: dict[str, float] = {}
-    for size, name in sorted(SIZES.items(), key=lambda item: item[0] == CHUNK):
+    for name, size in sorted(SIZES.items(), key=lambda item: item[1] == CHUNK):
         rows = tables[""].to_batches(size)
         times: dict[str, list[float]] = {}
         for turn in range(turns):
@@ -304,8 +304,7 @@ def bars(found: dict[str, float], count: int) -> list[Bar]:
     def over(name: str, kind: str, must: float | None = None) -> Bar:
         ours, rival = (found[f"load_{what}_of_{name}_batches_s"] for what in ("arrow", f"duckdb{kind}"))
         columns = "rows ready made as our table holds them" if kind else "the same rows"
-        rows = next(number for number, size in SIZES.items() if size == name)
-        what = f"the same over DuckDB's insert of {columns}, batches of {rows:,}"
+        what = f"the same over DuckDB's insert of {columns}, batches of {SIZES[name]:,}"
         return Bar(what, rival / ours, must, unit="×", note=f"{count / ours:,.0f}/s, DuckDB {count / rival:,.0f}/s")
 
     arrow, key = found["load_arrow_of_usual_batches_s"], found["load_duckdb_with_key_s"]
@@ -324,7 +323,7 @@ def bars(found: dict[str, float], count: int) -> list[Bar]:
         over("large", "_whole"),
         Bar("the same over DuckDB's insert of the same rows with a primary key", key / arrow, unit="×"),
         Bar(
-            "files of ready made rows by the engine alone over DuckDB's insert of the same rows, batches of 122,880",
+            f"files of ready made rows by the engine alone over DuckDB's insert of the same rows, batches of {SIZES['large']:,}",
             large / alone,
             unit="×",
             note=f"{count / alone:,.0f}/s",

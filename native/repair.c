@@ -1,4 +1,5 @@
 /* See repair.h for the contract and kernels/reference/repair.py for the reasons. */
+#include "kernels.h"
 #include "repair_cell.h"
 
 #include <stdlib.h>
@@ -308,18 +309,18 @@ int smalti_repair(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, ptrdif
                   const uint8_t *colors, int n, const int32_t *parameters, uint8_t *positions,
                   int64_t counts[SMALTI_REPAIR_COUNTS]) {
     memset(counts, 0, SMALTI_REPAIR_COUNTS * sizeof *counts);
-    if (height < 0 || width < 0 || n < 1 || n > 254 || (cell != 1 && cell != 2)) return -2;
+    if (height < 0 || width < 0 || n < 1 || n > 254 || (cell != 1 && cell != 2)) return KERNEL_BAD_SIZE;
     if (parameters[RADIUS] < 0 || parameters[RADIUS] > MAX_RADIUS || parameters[LUMA_VARIANCE] < 1 ||
         parameters[CHROMA_VARIANCE] < 1 || parameters[VARIANCE_LEAST] < 1 ||
         parameters[VARIANCE_MOST] < parameters[VARIANCE_LEAST] || parameters[TOLERANCE_CHROMA] < 0 ||
         parameters[SMOOTH] < 0 || parameters[SMOOTH] > MAX_SMOOTH || parameters[SMOOTH_DIAGONAL] < 0 ||
         parameters[SMOOTH_DIAGONAL] > MAX_SMOOTH)
-        return -2;
-    if (!height || !width) return 0;
+        return KERNEL_BAD_SIZE;
+    if (!height || !width) return KERNEL_OK;
     ptrdiff_t rows = (height + cell - 1) / cell, cols = (width + cell - 1) / cell;
     Job job = {.rows = rows, .cols = cols, .width = cols * cell, .shown_height = height, .shown_width = width, .cell = cell, .n = n, .alien = n + 1};
     job.y = y, job.cb = cb, job.cr = cr, job.colors = colors, job.p = parameters;
-    int status = -1;
+    int status = KERNEL_NO_MEMORY;
     if (reserve(&job)) {
         smalti_border_prices(&job);
         price(&job, parameters[LUMA_VARIANCE], parameters[CHROMA_VARIANCE]);
@@ -336,7 +337,7 @@ int smalti_repair(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, ptrdif
             for (int sweep = 0; sweep < parameters[SWEEPS]; sweep++)
                 for (size_t i = 0; i < job.phase_start[4]; i++) solve(&job, i);
             finish(&job, positions, counts);
-            status = 0;
+            status = KERNEL_OK;
         }
     }
     release(&job);

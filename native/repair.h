@@ -20,7 +20,7 @@ enum { SMALTI_REPAIR_PARAMETERS = 20, SMALTI_REPAIR_COUNTS = 4 };
  * positions:  out, height by width: 1 + the position of the legend colour, 0 where nothing explains the pixel.
  * counts:     out, pixels: settled as exact (within one level), as near, repaired, void. They sum to height * width.
  *
- * Returns 0; -1 when memory runs out; -2 when an argument is outside its range. Needs about 2 bytes a pixel.
+ * Returns KERNEL_OK, KERNEL_NO_MEMORY, or KERNEL_BAD_SIZE when an argument is outside its range. Needs about 2 bytes a pixel.
  */
 int smalti_repair(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, ptrdiff_t height, ptrdiff_t width, int cell,
                   const uint8_t *colors, int n, const int32_t *parameters, uint8_t *positions,

@@ -29,7 +29,8 @@ def pictures(draw):
 
 
 numbers = st.builds(
-    RepairParameters,
+    lambda variances, **others: RepairParameters(variance_least=variances[0], variance_most=variances[1], **others),
+    variances=st.tuples(st.integers(1, 300), st.integers(1, 300)).map(sorted),
     tolerance_luma=st.integers(0, 12),
     tolerance_chroma=st.integers(0, 12),
     support=st.one_of(st.integers(0, 10), st.integers(250, 270)),
@@ -48,8 +49,6 @@ numbers = st.builds(
     alien=st.integers(0, 80),
     noise_luma=st.sampled_from([0, 16, 40, 90]),
     noise_chroma=st.integers(0, 90),
-    variance_least=st.integers(1, 60),
-    variance_most=st.integers(60, 300),
 )
 
 
@@ -88,3 +87,15 @@ def test_same_bits_for_planes_that_are_views():
     read_only = big[:20, :20].copy()
     read_only.flags.writeable = False
     compare(read_only, read_only, read_only, colors)
+
+
+def test_the_compiled_repair_refuses_parameters_that_contradict_each_other():
+    from smalti.kernels import _native
+
+    y, chroma, colors = np.zeros((4, 6), np.uint8), np.zeros((2, 3), np.uint8), np.zeros((1, 3), np.uint8)
+    parameters = RepairParameters().as_array()
+    room = np.zeros((4, 6), np.uint8), np.zeros(4, np.int64)
+    _native.repair(y, chroma, chroma, 6, 2, colors, parameters, *room)
+    parameters[-2:] = 1, 0
+    with pytest.raises(ValueError):
+        _native.repair(y, chroma, chroma, 6, 2, colors, parameters, *room)
