@@ -156,8 +156,8 @@ class VersionFrozen(VersionError, PermissionError):
 class ConflictError(VersionError):
     """Two edits, or two sides of a merge, touch the same thing; `conflicts` lists them."""
 
-    def __init__(self, message: str, *, conflicts: Sequence[Any] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, conflicts: Sequence[Any] = (), advice: str = "", command: str = "") -> None:
+        super().__init__(message, advice=advice, command=command)
         self.conflicts = tuple(conflicts)
 
 

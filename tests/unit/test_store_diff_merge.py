@@ -289,6 +289,7 @@ def test_a_legend_that_both_changed_is_a_conflict(labeled: Dataset) -> None:
     labeled["theirs"].set_masks_labels({"seg": BUS, "depth": TRUCK})
     with pytest.raises(ConflictError, match=r"both sides changed mask_labels\.seg; choose") as caught:
         labeled.merge("ours", "theirs")
+    assert caught.value.on_command_line.endswith("changed mask_labels.seg; choose a side: --rule ours or --rule theirs")
     (conflict,) = caught.value.conflicts
     assert (conflict.frame, conflict.base[0]["labels"], conflict.theirs[0]["labels"]) == ("", ["car"], ["bus"])
     assert (word(labeled, "ours", "seg"), word(labeled, "ours", "depth")) == ("truck", "car")

@@ -192,8 +192,10 @@ def _refuse(plan: _Plan, rule: Rule, what: str) -> None:
         some = ", ".join(f"{c.frame}: {c.path}" if c.frame else c.path for c in plan.conflicts[:5])
         more = f" and {len(plan.conflicts) - 5} more" if len(plan.conflicts) > 5 else ""
         raise ConflictError(
-            f"{what}: both sides changed {some}{more}; choose a rule ('ours', 'theirs', or a function)",
+            f"{what}: both sides changed {some}{more}",
             conflicts=plan.conflicts,
+            advice="choose a rule ('ours', 'theirs', or a function)",
+            command="choose a side: --rule ours or --rule theirs",
         )
 
 
